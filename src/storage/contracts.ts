@@ -1,0 +1,156 @@
+// What the storage engine's actors offer to the server and say to each other. Three actors, each a class without threads of
+// its own: the lane (ingest, log, head) in the lane worker, the keeper (MANIFEST, parts) in the compactor worker, a reader in
+// each query worker. They talk by base/rpc.ts over ports' channels. Whoever wires them creates one channel lane–keeper, and
+// per reader one channel to the lane and one to the keeper.
+import type { Labels } from '../model/index.ts';
+import type { Clock, Disk, Log, Random } from '../ports/index.ts';
+
+/** Compiled kernels (build/kernels/*.wasm), posted to the workers that use them. */
+export interface KernelModules {
+  readonly wire: WebAssembly.Module;
+  readonly head: WebAssembly.Module;
+  readonly pages: WebAssembly.Module;
+}
+
+/** What every actor is given. */
+export interface StoragePorts {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly modules: KernelModules;
+}
+
+/** Part of a write that was refused; the rest of the request is stored. */
+export interface WriteRejection {
+  /** A stable code: 'OUT_OF_BOUNDS_OLD', 'OUT_OF_BOUNDS_FUTURE', 'LABELS_INVALID', 'HISTOGRAM_UNSUPPORTED', 'DELETED', … */
+  readonly reason: string;
+  /** Names an offending series and says why. */
+  readonly text: string;
+  readonly samplesCount: number;
+}
+
+/** A write that is durable. */
+export interface WriteOutcome {
+  /** Samples taken in, duplicates included. */
+  readonly samplesCount: number;
+  /** Of those, samples that were there already with the same bits. */
+  readonly duplicatesCount: number;
+  /** Not empty: answer 400 with the texts, everything else is stored. */
+  readonly rejections: readonly WriteRejection[];
+}
+
+/** Damage found in a log or in MANIFEST, and what was done about it. */
+export interface DamageReport {
+  readonly file: string;
+  readonly offset: number;
+  /** 'torn-tail': an unacknowledged end was cut. 'corrupt': acknowledged data is lost. */
+  readonly kind: 'torn-tail' | 'corrupt';
+  readonly text: string;
+}
+
+/** What a lane recovered from its log. */
+export interface ReplayReport {
+  readonly segmentsCount: number;
+  readonly seriesCount: number;
+  readonly samplesCount: number;
+  readonly sizeBytes: number;
+  readonly durationMs: number;
+  readonly damage: readonly DamageReport[];
+}
+
+/** Help of one metric family, from the metadata of write requests; kept in memory only. */
+export interface MetricMetadata {
+  readonly metric: string;
+  readonly type: string;
+  readonly help: string;
+  readonly unit: string;
+}
+
+/** Figures of a lane, for /metrics. */
+export interface LaneStatus {
+  readonly seriesCount: number;
+  readonly headSamplesCount: number;
+  readonly headBytes: number;
+  readonly headMinMs: number | undefined;
+  readonly headMaxMs: number | undefined;
+  readonly generation: number;
+  readonly generationsCount: number;
+  readonly logBytes: number;
+  readonly pendingBytes: number;
+  readonly replaying: boolean;
+  /** Totals since start. */
+  readonly samplesTotal: number;
+  readonly duplicatesTotal: number;
+  readonly rejectedTotal: number;
+  readonly requestsTotal: number;
+  readonly busyTotal: number;
+  readonly commitsTotal: number;
+  readonly commitSeconds: number;
+}
+
+/** Figures of the keeper, for /metrics and status. */
+export interface KeeperStatus {
+  readonly partsCount: number;
+  readonly partsBytes: number;
+  readonly partSamplesCount: number;
+  readonly minMs: number | undefined;
+  readonly maxMs: number | undefined;
+  /** Samples before this are gone: by age, or because retention by size moved it. */
+  readonly horizonMs: number;
+  readonly flushesTotal: number;
+  readonly compactionsTotal: number;
+  readonly partsDeletedTotal: number;
+  readonly tombstonesCount: number;
+}
+
+export interface CardinalityRow {
+  readonly name: string;
+  readonly value: number;
+}
+
+/** What /api/v1/status/tsdb shows, about the head. */
+export interface TsdbStatus {
+  readonly seriesCount: number;
+  readonly samplesCount: number;
+  readonly labelPairsCount: number;
+  readonly minMs: number | undefined;
+  readonly maxMs: number | undefined;
+  readonly seriesCountByMetricName: readonly CardinalityRow[];
+  readonly labelValueCountByLabelName: readonly CardinalityRow[];
+  readonly memoryBytesByLabelName: readonly CardinalityRow[];
+  readonly seriesCountByLabelPair: readonly CardinalityRow[];
+}
+
+/** Retention: whichever is reached first. */
+export interface Retention {
+  readonly timeMs: number;
+  /** Of parts and log together; undefined: no limit. */
+  readonly sizeBytes?: number | undefined;
+}
+
+/** Series to delete within a time range, both ends inclusive. */
+export interface DeleteRequest {
+  readonly series: readonly Labels[];
+  readonly startMs: number;
+  readonly endMs: number;
+}
+
+/**
+ * The lane, as the server uses it: `Lane.open(ports & options)` → this. Errors of `write`: LANE_BUSY (answer 503 with
+ * Retry-After; nothing stored), WIRE_CORRUPT (400), WIRE_TOO_LARGE (413), LOG_FAILED (503, nothing acknowledged).
+ */
+export interface LaneActor {
+  /** Resolves when the samples are on disk. `body` is a compressed remote-write request; it is read before the call returns. */
+  write(body: Uint8Array): Promise<WriteOutcome>;
+  /** Lets a reader in another thread read this lane's head; returns a function that forgets it (the worker has died). */
+  serve(reader: unknown): () => void;
+  /** Resolves when the log of earlier runs has been read; queries fail with STORAGE_REPLAYING until then. */
+  readonly replayed: Promise<ReplayReport>;
+  status(): LaneStatus;
+  metadata(metric?: string): MetricMetadata[];
+  /** Freezes the active generation and resolves when it and all before it are in parts. */
+  flushNow(): Promise<void>;
+  /** Writes out what is pending and closes the log. The head is not flushed to parts: replay is quick. */
+  close(): Promise<void>;
+}
