@@ -1,0 +1,20 @@
+// The part of the WebAssembly interface that kernels use: TypeScript declares it only together with the whole DOM.
+declare namespace WebAssembly {
+  class Module {
+    constructor(bytes: Uint8Array<ArrayBuffer>);
+  }
+
+  class Instance {
+    constructor(module: Module, imports?: Readonly<Record<string, Readonly<Record<string, unknown>>>>);
+    readonly exports: Readonly<Record<string, unknown>>;
+  }
+
+  class Memory {
+    constructor(descriptor: { initial: number; maximum?: number; shared?: boolean });
+    readonly buffer: ArrayBuffer;
+    /** Returns the old size in pages of 64 KiB; throws a RangeError over the maximum. */
+    grow(pages: number): number;
+  }
+
+  class RuntimeError extends Error {}
+}
