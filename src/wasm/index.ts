@@ -1,0 +1,1 @@
+export { PagesKernel } from './pages.ts';
