@@ -1,0 +1,5 @@
+// The part of snappyjs (plain JavaScript, without types of its own) that the load generator uses.
+declare module 'snappyjs' {
+  const snappy: { compress(input: Uint8Array): Uint8Array };
+  export default snappy;
+}
