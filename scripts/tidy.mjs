@@ -81,7 +81,7 @@ function* fileProblems(file) {
     return; // deleted, not yet committed
   }
   const room = roomOf(file);
-  const isTest = /\.(?:test|bench)\.ts$/.test(file) || room === 'test';
+  const isTest = /\.(?:test|bench)\.ts$|\/test-[^/]+\.ts$/.test(file) || room === 'test';
   const lines = text.split('\n');
   const limit = isTest ? testLinesMax : linesMax;
   if (lines.length > limit) yield `TIDY_LENGTH: ${file}: ${lines.length} lines, at most ${limit}`;
