@@ -11,10 +11,13 @@ declare namespace WebAssembly {
 
   class Memory {
     constructor(descriptor: { initial: number; maximum?: number; shared?: boolean });
-    readonly buffer: ArrayBuffer;
+    /** A SharedArrayBuffer where the memory is shared; replaced when a memory that is not shared grows. */
+    readonly buffer: ArrayBufferLike;
     /** Returns the old size in pages of 64 KiB; throws a RangeError over the maximum. */
     grow(pages: number): number;
   }
+
+  function compile(bytes: Uint8Array<ArrayBuffer>): Promise<Module>;
 
   class RuntimeError extends Error {}
 }
