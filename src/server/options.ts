@@ -1,0 +1,156 @@
+// The options of a node: their names, what they mean, and how their text becomes a value. The same table makes the help
+// page, the names of environment variables and the check of what was given. A new option needs a decision record that
+// says why no good constant exists.
+import { z } from 'zod';
+import { dayMs, gib, hourMs, kib, mib, minuteMs, secondMs, weekMs, yearMs } from '../base/index.ts';
+
+export interface HostPort {
+  /** '' means every interface. */
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Samples are dropped once they are older than `timeMs`, or once parts and log need more than `sizeBytes`. */
+export interface RetentionOption {
+  readonly timeMs: number;
+  readonly sizeBytes: number | undefined;
+}
+
+const retentionTimeDefaultMs = 10 * yearMs;
+
+const durationUnitsMs: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: secondMs,
+  m: minuteMs,
+  h: hourMs,
+  d: dayMs,
+  w: weekMs,
+  y: yearMs,
+};
+// As Prometheus has it: units of 1024, whether written KB or KiB.
+const sizeUnitsBytes: Readonly<Record<string, number>> = {
+  B: 1,
+  K: kib,
+  M: mib,
+  G: gib,
+  T: 1024 * gib,
+  P: 1024 ** 2 * gib,
+};
+
+function parseDurationMs(text: string): number | undefined {
+  if (!/^(?:\d+(?:ms|[smhdwy]))+$/.test(text)) return undefined;
+  let totalMs = 0;
+  for (const [, count, unit] of text.matchAll(/(\d+)(ms|[smhdwy])/g)) {
+    totalMs += Number(count) * (durationUnitsMs[unit ?? ''] ?? Number.NaN);
+  }
+  return totalMs;
+}
+
+function parseSizeBytes(text: string): number | undefined {
+  const match = /^(\d+)([BKMGTP])(?:i?B)?$/.exec(text);
+  return match ? Number(match[1]) * (sizeUnitsBytes[match[2] ?? ''] ?? Number.NaN) : undefined;
+}
+
+function parseRetention(text: string, context: z.RefinementCtx): RetentionOption {
+  let timeMs: number | undefined;
+  let sizeBytes: number | undefined;
+  for (const part of text.split(',').map((each) => each.trim())) {
+    const duration = parseDurationMs(part);
+    const size = parseSizeBytes(part);
+    const isRepeated =
+      (duration !== undefined && timeMs !== undefined) || (size !== undefined && sizeBytes !== undefined);
+    if ((duration === undefined && size === undefined) || isRepeated) {
+      context.addIssue('expected a time such as 10y, a size such as 500GB, or both as 10y,500GB');
+      return z.NEVER;
+    }
+    timeMs ??= duration;
+    sizeBytes ??= size;
+  }
+  if (timeMs !== undefined && timeMs < 2 * hourMs) {
+    context.addIssue('the time must be at least 2h, the width of the smallest part');
+    return z.NEVER;
+  }
+  if (sizeBytes !== undefined && sizeBytes < gib) {
+    context.addIssue('the size must be at least 1GB');
+    return z.NEVER;
+  }
+  return { timeMs: timeMs ?? retentionTimeDefaultMs, sizeBytes };
+}
+
+function parseHostPort(text: string, context: z.RefinementCtx): HostPort {
+  const match = /^(\[[0-9a-fA-F:.]+\]|[^:[\]]*):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[2]);
+  if (!match || port > 65535) {
+    context.addIssue('expected HOST:PORT, [IPV6]:PORT or :PORT for every interface');
+    return z.NEVER;
+  }
+  return { host: (match[1] ?? '').replace(/^\[|\]$/g, ''), port };
+}
+
+const hostPort = z.string().transform(parseHostPort);
+
+interface OptionDescription {
+  readonly schema: z.ZodType;
+  readonly placeholder: string;
+  readonly help: string;
+}
+
+export const options = {
+  'data-directory': {
+    schema: z.string().min(1, 'a directory is needed').default('data'),
+    placeholder: 'DIRECTORY',
+    help: 'where samples are kept; made if missing (default: data)',
+  },
+  'http-bind-addr': {
+    schema: hostPort.default({ host: '', port: 9080 }),
+    placeholder: 'HOST:PORT',
+    help: 'address of the HTTP API; without a host, every interface (default: :9080)',
+  },
+  'http-advertise-addr': {
+    schema: hostPort.optional(),
+    placeholder: 'HOST:PORT',
+    help: 'address under which others reach the HTTP API, and the instance label of the own metrics (default: the host name)',
+  },
+  'gossip-bind-addr': {
+    schema: hostPort.default({ host: '', port: 7946 }),
+    placeholder: 'HOST:PORT',
+    help: 'address for gossip between nodes; not used yet (default: :7946)',
+  },
+  'gossip-advertise-addr': {
+    schema: hostPort.optional(),
+    placeholder: 'HOST:PORT',
+    help: 'address under which other nodes reach gossip; not used yet',
+  },
+  peers: {
+    schema: z
+      .string()
+      .default('')
+      .refine((text) => text === '', 'this version runs single nodes only'),
+    placeholder: 'HOST:PORT,…',
+    help: 'other nodes of the cluster; refused by this version, which runs single nodes only',
+  },
+  zone: {
+    schema: z.string().default(''),
+    placeholder: 'NAME',
+    help: 'failure zone of this node; not used yet',
+  },
+  'log-level': {
+    schema: z.enum(['debug', 'info', 'warn', 'error'], 'expected debug, info, warn or error').default('info'),
+    placeholder: 'LEVEL',
+    help: 'debug, info, warn or error (default: info)',
+  },
+  retention: {
+    schema: z.string().transform(parseRetention).default({ timeMs: retentionTimeDefaultMs, sizeBytes: undefined }),
+    placeholder: 'TIME,SIZE',
+    help: 'how long samples are kept, and how much disk they may take: 10y, 500GB or 10y,500GB (default: 10y)',
+  },
+} as const satisfies Readonly<Record<string, OptionDescription>>;
+
+export type OptionName = keyof typeof options;
+
+export const optionNames = Object.keys(options) as OptionName[];
+
+/** `--data-directory` is TIMBALA_DATA_DIRECTORY. */
+export function environmentName(name: OptionName): string {
+  return `TIMBALA_${name.toUpperCase().replaceAll('-', '_')}`;
+}
