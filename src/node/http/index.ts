@@ -1,0 +1,1 @@
+export { SocketHttp } from './server.ts';
