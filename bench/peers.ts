@@ -1,6 +1,5 @@
 // The servers under comparison: this repository's node, and the peers whose binaries are found. Each run starts them on
 // fresh directories.
-import { join } from 'node:path';
 import { type LaunchOptions } from '../test/support/processes.ts';
 import {
   findProgram,
@@ -15,8 +14,12 @@ export type PeerName = 'timbala' | 'prometheus' | 'victoriametrics';
 export interface Peer {
   readonly name: PeerName;
   launch(options: ServerOptions): Promise<LaunchOptions>;
-  /** Makes the server write what it holds in memory, merge it, and tells where: for sizes on disk. */
+  /** Makes the server write out what it holds in memory, where it has a way to be told. */
+  flush?(url: string): Promise<void>;
+  /** Brings the data on disk into its final form; may go on in the background when it returns. */
   compact(url: string): Promise<void>;
+  /** Whether it replays a log of acknowledged samples after a crash. */
+  readonly keepsLog: boolean;
   /** Sizes are of files below the run's directory: those of values and timestamps alone, and all that make them findable. */
   readonly disk: { readonly samples: (path: string) => boolean; readonly withIndex: (path: string) => boolean };
 }
@@ -29,7 +32,9 @@ async function post(url: string): Promise<void> {
 
 const timbala: Peer = {
   name: 'timbala',
+  keepsLog: true,
   launch: timbalaLaunch,
+  flush: (url) => post(`${url}/internal/flush`),
   async compact(url) {
     await post(`${url}/internal/flush`);
     await post(`${url}/internal/compact`);
@@ -42,6 +47,7 @@ const timbala: Peer = {
 
 const prometheus = (binary: string): Peer => ({
   name: 'prometheus',
+  keepsLog: true,
   launch: (options) => prometheusLaunch({ ...options, binary }),
   compact: (url) => post(`${url}/api/v1/admin/tsdb/snapshot`),
   disk: {
@@ -52,7 +58,9 @@ const prometheus = (binary: string): Peer => ({
 
 const victoriaMetrics = (binary: string): Peer => ({
   name: 'victoriametrics',
+  keepsLog: false,
   launch: (options) => victoriaMetricsLaunch({ ...options, binary }),
+  flush: (url) => post(`${url}/internal/force_flush`),
   async compact(url) {
     await post(`${url}/internal/force_flush`);
     await post(`${url}/internal/force_merge`);
@@ -88,5 +96,3 @@ export function findPeers(choice: PeerChoice): Peer[] {
   }
   return peers;
 }
-
-export const peerDirectory = (runDirectory: string, peer: Peer): string => join(runDirectory, peer.name);
