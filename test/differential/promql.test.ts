@@ -1,0 +1,93 @@
+// Random queries to a real Prometheus and to our node, over the same samples: the answers must be the same text (compare.ts
+// says where not to the bit). The seed and the number of queries can be chosen; a failure prints the query to try again.
+//   TIMBALA_TEST_SEED=7 TIMBALA_TEST_QUERIES=2000 npm test -- test/differential
+// Needs a Prometheus 3 (TIMBALA_TEST_PROMETHEUS or on PATH), since the semantics are those of version 3.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Pool } from 'undici';
+import { sendBody } from '../../bench/load/sender.ts';
+import { SeededRandom } from '../../src/base/index.ts';
+import { removeDirectory, temporaryDirectory } from '../support/processes.ts';
+import { type ApiAnswer, PrometheusApi, type QueryData } from '../support/prometheus-api.ts';
+import { findPrometheus, startPrometheus, startTimbala } from '../support/servers.ts';
+import { answerDifference } from './compare.ts';
+import { dataBodies, dataEndMs, dataStartMs, makeData } from './data.ts';
+import { QueryGenerator } from './query-generator.ts';
+
+const seed = Number(process.env['TIMBALA_TEST_SEED'] ?? 1);
+const queriesCount = Number(process.env['TIMBALA_TEST_QUERIES'] ?? 600);
+const reportedMax = 20;
+/** Prometheus is asked again before a difference counts: what it answers differently itself is unspecified. */
+const attempts = 3;
+
+const prometheus = findPrometheus(3, false);
+
+type Ask = (api: PrometheusApi) => Promise<ApiAnswer<QueryData>>;
+
+interface Question {
+  readonly query: string;
+  readonly when: string;
+  readonly ask: Ask;
+}
+
+function nextQuestion(generator: QueryGenerator, random: SeededRandom): Question {
+  const query = generator.next();
+  const timeMs = dataStartMs + random.below(dataEndMs - dataStartMs + 600_000);
+  if (random.below(2) === 0) {
+    return { query, when: `at ${timeMs / 1000}`, ask: (api) => api.query({ query, timeMs }) };
+  }
+  const stepMs = [15_000, 60_000, 47_001, 300_000][random.below(4)] ?? 60_000;
+  const endMs = timeMs + stepMs * random.below(60);
+  return {
+    query,
+    when: `from ${timeMs / 1000} to ${endMs / 1000} by ${stepMs / 1000}`,
+    ask: (api) => api.queryRange({ query, startMs: timeMs, endMs, stepMs }),
+  };
+}
+
+async function differenceIn(
+  question: Question,
+  ours: PrometheusApi,
+  theirs: PrometheusApi,
+): Promise<string | undefined> {
+  const ourAnswer = await question.ask(ours);
+  let difference: string | undefined;
+  for (let attempt = 0; attempt < attempts; attempt++) {
+    difference = answerDifference(question.query, ourAnswer, await question.ask(theirs));
+    if (difference === undefined) return undefined;
+  }
+  return `${question.query}\n  ${question.when}: ${difference}`;
+}
+
+test(
+  `random queries are answered as Prometheus answers them (seed ${seed}, ${queriesCount} queries)`,
+  { skip: prometheus ? false : 'NO PROMETHEUS 3 FOUND: set TIMBALA_TEST_PROMETHEUS; nothing else replaces this test' },
+  async (t) => {
+    assert(prometheus);
+    const directory = temporaryDirectory('differential');
+    t.after(() => removeDirectory(directory));
+    const peer = await startPrometheus({ directory: `${directory}/prometheus`, binary: prometheus.path });
+    t.after(() => peer.kill());
+    const node = await startTimbala({ directory: `${directory}/timbala` });
+    t.after(() => node.kill());
+
+    const bodies = [...dataBodies(makeData(seed))];
+    for (const { url } of [peer, node]) {
+      const pool = new Pool(url);
+      for (const body of bodies) await sendBody(pool, body);
+      await pool.close();
+    }
+
+    const random = new SeededRandom(seed);
+    const generator = new QueryGenerator(random);
+    const ours = new PrometheusApi(node.url);
+    const theirs = new PrometheusApi(peer.url);
+    const differences: string[] = [];
+    for (let i = 0; i < queriesCount; i++) {
+      const difference = await differenceIn(nextQuestion(generator, random), ours, theirs);
+      if (difference) differences.push(difference);
+    }
+    const shown = differences.slice(0, reportedMax).join('\n');
+    assert.equal(differences.length, 0, `${differences.length} of ${queriesCount} answers differ:\n${shown}`);
+  },
+);
