@@ -39,6 +39,24 @@ export interface StringLiteral {
 /** `@ 1609746000`, `@ start()`, `@ end()`. */
 export type AtModifier = { readonly at: 'time'; readonly timeMs: number } | { readonly at: 'start' | 'end' };
 
+/**
+ * An arithmetic expression in the place of a duration: `[5m + 1m]`, `offset (1h / 2)`, `[step() * 4]`; in seconds. Only
+ * resolveDurations (durations.ts) turns one into the ms beside it; until then those are 0.
+ */
+export type DurationExpression =
+  | NumberLiteral
+  | {
+      readonly kind: 'duration-operation';
+      /** Without `left`: a sign. */
+      readonly operator: '+' | '-' | '*' | '/' | '%' | '^' | 'min_of' | 'max_of';
+      readonly left: DurationExpression | undefined;
+      readonly right: DurationExpression;
+      readonly position: Position;
+    }
+  /** `step()` or `range()`: the query's resolution step and its length. */
+  | { readonly kind: 'duration-of-query'; readonly which: 'step' | 'range'; readonly position: Position }
+  | { readonly kind: 'duration-parentheses'; readonly expression: DurationExpression; readonly position: Position };
+
 export interface VectorSelector {
   readonly kind: 'vector-selector';
   /** The metric name written before the braces; '' where it was written inside them or not at all. */
@@ -46,6 +64,7 @@ export interface VectorSelector {
   /** All matchers, the one of the name included. */
   readonly matchers: readonly Matcher[];
   readonly offsetMs: number;
+  readonly offsetExpression?: DurationExpression;
   readonly at: AtModifier | undefined;
   readonly position: Position;
 }
@@ -55,6 +74,7 @@ export interface MatrixSelector {
   /** Offset and `@` lie in the vector selector. */
   readonly selector: VectorSelector;
   readonly rangeMs: number;
+  readonly rangeExpression?: DurationExpression;
   readonly position: Position;
 }
 
@@ -62,9 +82,12 @@ export interface Subquery {
   readonly kind: 'subquery';
   readonly expression: Expression;
   readonly rangeMs: number;
+  readonly rangeExpression?: DurationExpression;
   /** Undefined: the server's default evaluation interval. */
   readonly stepMs: number | undefined;
+  readonly stepExpression?: DurationExpression;
   readonly offsetMs: number;
+  readonly offsetExpression?: DurationExpression;
   readonly at: AtModifier | undefined;
   readonly position: Position;
 }
