@@ -1,0 +1,260 @@
+// Pages of values: chooses the cheapest codec and writes it; reads any page (docs/formats/pages.md, "Value pages").
+import { distancesAt, exceptionsAt, exponentMax, mantissasAt, pageAt, resultAt, samplesMax, valuesAt } from './layout.ts';
+import {
+  addDistances,
+  chooseExponent,
+  chooseNearExponent,
+  divideMantissas,
+  exceptionCost,
+  fillMantissas,
+  fillNearMantissas,
+  readExceptions,
+  writeExceptions,
+} from './decimals.ts';
+import {
+  predictDelta,
+  predictSlope,
+  readIntegers,
+  readVarint,
+  residualCost,
+  unzigzag,
+  writeIntegers,
+  writeVarint,
+  zigzag,
+} from './integers.ts';
+
+// The first byte of a page: its kind, and what else there is. Kinds 8 to 15 are reserved (histograms, start timestamps).
+const kindSame: u32 = 0;
+const kindLine: u32 = 1;
+const kindDelta: u32 = 2;
+const kindSlope: u32 = 3;
+const kindDifferenceDelta: u32 = 4;
+const kindDifferenceSlope: u32 = 5;
+const kindPlanes: u32 = 6;
+const kindMask: u32 = 15;
+const flagStale: u32 = 16;
+const flagExceptions: u32 = 32;
+const flagBase: u32 = 64;
+/** In the second byte, beside the exponent. */
+const flagDistances: u32 = 32;
+
+const staleMarker: u64 = 0x7ff0000000000002;
+
+/**
+ * Encodes the `count` values at `valuesAt` to `pageAt`; returns the page's length. `base`, if not 0: where the mantissas
+ * lie of a page with as many samples, whose exponent is `baseExponent`, and which lies `baseDistance` pages before.
+ * Leaves the page's own mantissas at `mantissasAt` where its kind has any.
+ */
+export function encodePage(count: u32, base: usize, baseExponent: u32, baseDistance: u32): u32 {
+  const first = load<u64>(valuesAt);
+  let differing: u64 = 0;
+  let stale: u32 = 0;
+  for (let i: usize = 0; i < <usize>count << 3; i += 8) {
+    const bits = load<u64>(valuesAt + i);
+    differing |= bits ^ first;
+    if (bits === staleMarker) stale = flagStale;
+  }
+  let exponent = chooseExponent(count);
+  let distances: u32 = 0;
+  let exceptions: u32 = 0;
+  if (exponent >= 0) {
+    exceptions = fillMantissas(count, exponent);
+  } else if (differing !== 0) {
+    exponent = chooseNearExponent(count);
+    if (exponent >= 0) {
+      exceptions = fillNearMantissas(count, exponent);
+      distances = flagDistances;
+    }
+  }
+  if (exponent < 0) return differing === 0 ? encodeSame(first, stale) : encodePlanes(count, stale);
+
+  const usableBase = base !== 0 && <u32>exponent === baseExponent ? base : 0;
+  const kind = chooseKind(count, usableBase);
+  const cost = load<u64>(resultAt) + <u64>exceptions * exceptionCost + (distances ? distancesCost(count) : 0);
+  if (differing !== 0 && cost > planesCost(count)) return encodePlanes(count, stale);
+
+  store<u8>(pageAt, kind | stale | (exceptions ? flagExceptions : 0));
+  store<u8>(pageAt, <u32>exponent | distances, 1);
+  let at = pageAt + 2;
+  if (kind === kindLine) {
+    const start = load<i64>(mantissasAt);
+    at = writeVarint(at, zigzag(start));
+    at = writeVarint(at, zigzag(count > 1 ? load<i64>(mantissasAt, 8) - start : 0));
+  } else {
+    const isDifference = kind >= kindDifferenceDelta;
+    if (isDifference) at = writeVarint(at, baseDistance);
+    const predictor = kind === kindDelta || kind === kindDifferenceDelta ? predictDelta : predictSlope;
+    at = writeIntegers(mantissasAt, isDifference ? usableBase : 0, count, predictor, at);
+  }
+  if (distances) at = writeIntegers(distancesAt, 0, count, predictDelta, at);
+  if (exceptions) at = writeExceptions(exceptions, at);
+  return <u32>(at - pageAt);
+}
+
+/** The kind with the smallest residuals; leaves their cost at `resultAt`. */
+function chooseKind(count: u32, base: usize): u32 {
+  let deltaCost: u64 = 0;
+  let slopeCost: u64 = 0;
+  let previous = load<i64>(mantissasAt);
+  let step: i64 = count > 1 ? load<i64>(mantissasAt, 8) - previous : 0;
+  for (let i: usize = 8; i < <usize>count << 3; i += 8) {
+    const value = load<i64>(mantissasAt + i);
+    const delta = value - previous;
+    deltaCost += residualCost(delta);
+    slopeCost += residualCost(delta - step);
+    previous = value;
+    step = delta;
+  }
+  store<u64>(resultAt, min(deltaCost, slopeCost));
+  if (slopeCost === 0) return kindLine;
+  const own = deltaCost <= slopeCost ? kindDelta : kindSlope;
+  if (!base) return own;
+
+  let differenceDeltaCost: u64 = 0;
+  let differenceSlopeCost: u64 = 0;
+  previous = load<i64>(mantissasAt) - load<i64>(base);
+  step = 0;
+  for (let i: usize = 8; i < <usize>count << 3; i += 8) {
+    const value = load<i64>(mantissasAt + i) - load<i64>(base + i);
+    const delta = value - previous;
+    differenceDeltaCost += residualCost(delta);
+    differenceSlopeCost += residualCost(delta - step);
+    previous = value;
+    step = delta;
+  }
+  const difference = min(differenceDeltaCost, differenceSlopeCost);
+  // A difference has to save an eighth: it costs its readers the decoding of its base.
+  if (difference + (difference >> 3) >= load<u64>(resultAt)) return own;
+  store<u64>(resultAt, difference);
+  return differenceDeltaCost <= differenceSlopeCost ? kindDifferenceDelta : kindDifferenceSlope;
+}
+
+function distancesCost(count: u32): u64 {
+  let cost: u64 = 0;
+  let previous: i64 = 0;
+  for (let i: usize = 0; i < <usize>count << 3; i += 8) {
+    const distance = load<i64>(distancesAt + i);
+    cost += residualCost(distance - previous);
+    previous = distance;
+  }
+  return cost;
+}
+
+function planesCost(count: u32): u64 {
+  let cost: u64 = 64;
+  for (let i: usize = 8; i < <usize>count << 3; i += 8) {
+    const changed = load<u64>(valuesAt + i) ^ load<u64>(valuesAt + i - 8);
+    if (changed !== 0) cost += 64 - clz<u64>(changed) - ctz<u64>(changed);
+  }
+  return cost;
+}
+
+function encodeSame(bits: u64, stale: u32): u32 {
+  store<u8>(pageAt, kindSame | stale);
+  store<u64>(pageAt, bits, 1);
+  return 9;
+}
+
+/** Each value XOR the one before it, as eight columns of bytes, the most significant first. */
+function encodePlanes(count: u32, stale: u32): u32 {
+  store<u8>(pageAt, kindPlanes | stale);
+  const planes = pageAt + 1;
+  let previous: u64 = 0;
+  for (let i: usize = 0; i < <usize>count; i++) {
+    const bits = load<u64>(valuesAt + (i << 3));
+    const changed = bits ^ previous;
+    previous = bits;
+    for (let plane: usize = 0; plane < 8; plane++) {
+      store<u8>(planes + plane * <usize>count + i, <u8>(changed >> (56 - (plane << 3))));
+    }
+  }
+  return 1 + (count << 3);
+}
+
+/**
+ * Decodes the page of `length` bytes at `pageAt` to `valuesAt`. `base`: the mantissas of the page it is a difference from,
+ * or 0. `keep`: where to leave its own mantissas for pages that are differences from it. Returns 0, or a line of errors.ts.
+ */
+export function decodePage(length: u32, count: u32, base: usize, keep: usize): u32 {
+  if (count === 0 || count > samplesMax || length < 2) return 1;
+  const head: u32 = load<u8>(pageAt);
+  const kind = head & kindMask;
+  const end = pageAt + length;
+  if (kind === kindSame) return decodeSame(length, count);
+  if (kind === kindPlanes) return decodePlanes(length, count);
+  if (kind > kindPlanes) return 2;
+
+  const second: u32 = load<u8>(pageAt, 1);
+  const exponent = second & 31;
+  if (exponent > exponentMax) return 3;
+  const mantissas = head & flagBase && keep ? keep : mantissasAt;
+  let at = pageAt + 2;
+  if (kind === kindLine) {
+    at = readLinePage(at, end, count, mantissas);
+  } else {
+    const isDifference = kind >= kindDifferenceDelta;
+    if (isDifference) {
+      if (!base) return 4;
+      at = readVarint(at, end, resultAt);
+      if (!at) return 5;
+    }
+    const predictor = kind === kindDelta || kind === kindDifferenceDelta ? predictDelta : predictSlope;
+    at = readIntegers(at, end, isDifference ? base : 0, count, predictor, mantissas, resultAt);
+  }
+  if (!at) return 6;
+  divideMantissas(mantissas, count, exponent);
+  if (second & flagDistances) {
+    at = readIntegers(at, end, 0, count, predictDelta, distancesAt, resultAt);
+    if (!at) return 7;
+    addDistances(count);
+  }
+  if (head & flagExceptions) {
+    at = readExceptions(at, end, count, resultAt);
+    if (!at) return 8;
+  }
+  return at === end ? 0 : 9;
+}
+
+function decodeSame(length: u32, count: u32): u32 {
+  if (length !== 9) return 9;
+  const bits = load<u64>(pageAt, 1);
+  for (let i: usize = 0; i < <usize>count << 3; i += 8) store<u64>(valuesAt + i, bits);
+  return 0;
+}
+
+function readLinePage(source: usize, end: usize, count: u32, mantissas: usize): usize {
+  let at = readVarint(source, end, resultAt);
+  if (!at) return 0;
+  let value = unzigzag(load<u64>(resultAt));
+  at = readVarint(at, end, resultAt);
+  if (!at) return 0;
+  const step = unzigzag(load<u64>(resultAt));
+  for (let i: usize = 0; i < <usize>count << 3; i += 8) {
+    store<i64>(mantissas + i, value);
+    value += step;
+  }
+  return at;
+}
+
+function decodePlanes(length: u32, count: u32): u32 {
+  if (length !== 1 + (count << 3)) return 9;
+  const planes = pageAt + 1;
+  const n = <usize>count;
+  let previous: u64 = 0;
+  for (let i: usize = 0; i < n; i++) {
+    const from = planes + i;
+    const high =
+      (<u64>load<u8>(from) << 56) |
+      (<u64>load<u8>(from + n) << 48) |
+      (<u64>load<u8>(from + 2 * n) << 40) |
+      (<u64>load<u8>(from + 3 * n) << 32);
+    const low =
+      (<u64>load<u8>(from + 4 * n) << 24) |
+      (<u64>load<u8>(from + 5 * n) << 16) |
+      (<u64>load<u8>(from + 6 * n) << 8) |
+      <u64>load<u8>(from + 7 * n);
+    previous ^= high | low;
+    store<u64>(valuesAt + (i << 3), previous);
+  }
+  return 0;
+}
