@@ -1,0 +1,91 @@
+// What there is to query: /api/v1/series, /api/v1/labels, /api/v1/label/:name/values.
+import type { Matcher } from '../model/index.ts';
+import type { LabelRequest } from '../promql/index.ts';
+import { type AnswerChunks, type ApiCall, optionalTimeParameter, type QueryContext } from './call.ts';
+import { ApiError, invalidParameter } from './errors.ts';
+import { JsonWriter, labelsJson } from './json-writer.ts';
+import { truncatedWarning } from './query.ts';
+import { annotationsJson } from './result-json.ts';
+
+export async function answerSeries(context: QueryContext, call: ApiCall): Promise<AnswerChunks> {
+  if (call.parameters.all('match[]').length === 0) throw new ApiError('bad_data', 'no match[] parameter provided');
+  const limit = call.parameters.limit();
+  const request = labelRequest(context, call);
+  refuseEmptySelectors(request.selectors, (reason) => invalidParameter('match[]', reason));
+  const series = await context.queryable.series(request, call.control(undefined));
+  return listJson(series, limit, (labels) => labelsJson(labels.pairs));
+}
+
+export async function answerLabels(context: QueryContext, call: ApiCall): Promise<AnswerChunks> {
+  const limit = call.parameters.limit();
+  const request = labelRequest(context, call);
+  refuseEmptySelectors(request.selectors, (reason) => new ApiError('bad_data', reason));
+  const names = await context.queryable.labelNames(request, call.control(undefined));
+  return listJson(names, limit, (name) => JSON.stringify(name));
+}
+
+export async function answerLabelValues(context: QueryContext, call: ApiCall): Promise<AnswerChunks> {
+  const name = unescapeName(call.labelName);
+  if (name === '' || !name.isWellFormed()) {
+    throw new ApiError('bad_data', `invalid label name: ${JSON.stringify(name)}`);
+  }
+  const limit = call.parameters.limit();
+  const request = labelRequest(context, call);
+  refuseEmptySelectors(request.selectors, (reason) => new ApiError('bad_data', reason));
+  const values = await context.queryable.labelValues(name, request, call.control(undefined));
+  return listJson(values, limit, (value) => JSON.stringify(value));
+}
+
+function labelRequest(context: QueryContext, call: ApiCall): LabelRequest {
+  const startMs = optionalTimeParameter(context, call, 'start', Number.MIN_SAFE_INTEGER);
+  const endMs = optionalTimeParameter(context, call, 'end', Number.MAX_SAFE_INTEGER);
+  const selectors = call.parameters.all('match[]').map((text) => {
+    try {
+      return context.parse.parseSelector(text);
+    } catch (error) {
+      throw invalidParameter('match[]', error);
+    }
+  });
+  return { selectors, startMs, endMs };
+}
+
+/** A selector that every series matches is most often a mistake, and a costly one; Prometheus refuses it here. */
+function refuseEmptySelectors(selectors: readonly (readonly Matcher[])[], error: (reason: string) => ApiError): void {
+  const isEmpty = (matchers: readonly Matcher[]): boolean => matchers.every((matcher) => matcher.matchesEmpty);
+  if (selectors.some(isEmpty)) throw error('match[] must contain at least one non-empty matcher');
+}
+
+/**
+ * Undoes the escaping of names that are no legacy names in URLs: `U__`, then `__` for an underscore and `_2e_` for a
+ * character by its hexadecimal code. A name that is not escaped so means itself.
+ */
+export function unescapeName(escaped: string): string {
+  if (!escaped.startsWith('U__')) return escaped;
+  const body = escaped.slice(3);
+  if (!/^(?:[^_]|__|_[0-9a-fA-F]{1,6}_)*$/u.test(body)) return escaped;
+  let isValid = true;
+  const name = body.replace(/_([0-9a-fA-F]*)_/g, (_all, hex: string) => {
+    if (hex === '') return '_';
+    const code = Number.parseInt(hex, 16);
+    isValid &&= code <= 0x10ffff && !(code >= 0xd800 && code <= 0xdfff);
+    return isValid ? String.fromCodePoint(code) : '';
+  });
+  return isValid ? name : escaped;
+}
+
+function* listJson<Item>(
+  items: readonly Item[],
+  limit: number | undefined,
+  itemJson: (item: Item) => string,
+): AnswerChunks & Generator<Uint8Array<ArrayBuffer>> {
+  const writer = new JsonWriter();
+  writer.text('{"status":"success","data":[');
+  const count = Math.min(items.length, limit ?? Infinity);
+  for (let i = 0; i < count; i++) {
+    if (i > 0) writer.text(',');
+    writer.text(itemJson(items[i] as Item));
+    if (writer.isFull) yield writer.take();
+  }
+  writer.text(`]${annotationsJson(count < items.length ? [truncatedWarning] : [], [])}}`);
+  yield writer.finish();
+}

@@ -1,0 +1,83 @@
+// Errors as Prometheus's API gives them: a type, a status code, a text. What a query, the storage or the queue threw is
+// known by its code; anything unknown is `internal`, with its message, because a hidden error helps nobody.
+import { errorMessage } from '../base/index.ts';
+import type { HttpAnswer } from '../ports/index.ts';
+
+export type ErrorType =
+  | 'bad_data'
+  | 'execution'
+  | 'timeout'
+  | 'canceled'
+  | 'unavailable'
+  | 'internal'
+  | 'not_found'
+  | 'not_acceptable';
+
+const statusByType: Readonly<Record<ErrorType, number>> = {
+  bad_data: 400,
+  not_found: 404,
+  not_acceptable: 406,
+  execution: 422,
+  // nginx's "client closed request", which Prometheus uses too.
+  canceled: 499,
+  internal: 500,
+  timeout: 503,
+  unavailable: 503,
+};
+
+export class ApiError extends Error {
+  readonly type: ErrorType;
+  readonly status: number;
+
+  constructor(type: ErrorType, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = 'ApiError';
+    this.type = type;
+    this.status = statusByType[type];
+  }
+}
+
+/** Prometheus's words for a parameter that it can't read. */
+export function invalidParameter(name: string, reason: unknown): ApiError {
+  return new ApiError('bad_data', `invalid parameter ${JSON.stringify(name)}: ${errorMessage(reason)}`);
+}
+
+const typeByCode: Readonly<Record<string, ErrorType>> = {
+  PROMQL_EXECUTION: 'execution',
+  PROMQL_NOT_SUPPORTED: 'execution',
+  QUERY_TOO_MANY_SAMPLES: 'execution',
+  QUERY_TOO_MUCH_MEMORY: 'execution',
+  QUERY_TIMEOUT: 'timeout',
+  QUERY_CANCELLED: 'canceled',
+  STORAGE_REPLAYING: 'unavailable',
+  RPC_CLOSED: 'unavailable',
+};
+
+/** Texts that Prometheus's users know stand alone; our own errors keep their code. */
+const textOnly = /^(?:PROMQL_\w+|QUERY_TOO_MANY_SAMPLES|QUERY_TIMEOUT|QUERY_CANCELLED): /;
+
+/** Whatever was thrown while an API call was answered. */
+export function toApiError(error: unknown): ApiError {
+  if (error instanceof ApiError) return error;
+  const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
+  const message = errorMessage(error);
+  if (code === 'PROMQL_PARSE') return invalidParameter('query', message.replace(/^PROMQL_PARSE: /, ''));
+  if (error instanceof RangeError && /allocation failed|Invalid (?:typed )?array/.test(message)) {
+    return new ApiError('execution', `QUERY_TOO_MUCH_MEMORY: ${message}; narrow the query's selectors or its range`);
+  }
+  return new ApiError(typeByCode[code] ?? 'internal', message.replace(textOnly, ''), { cause: error });
+}
+
+export const jsonHeaders: Readonly<Record<string, string>> = { 'content-type': 'application/json' };
+
+export function errorBody(error: ApiError): string {
+  return JSON.stringify({ status: 'error', errorType: error.type, error: error.message });
+}
+
+export function errorAnswer(error: ApiError): HttpAnswer {
+  return { status: error.status, headers: jsonHeaders, body: errorBody(error) };
+}
+
+export function successAnswer(data: unknown): HttpAnswer {
+  return { status: 200, headers: jsonHeaders, body: JSON.stringify({ status: 'success', data }) };
+}
