@@ -1,0 +1,97 @@
+// What the storage actors call on each other, over base/rpc.ts. The three ends are compiled together: nothing here is
+// stable between versions, and nothing of it reaches the disk.
+import type { PartEntry, Tombstone } from './manifest/manifest-edit.ts';
+
+/** What is deleted, and since when: what a lane refuses and readers clip. */
+export interface Policy {
+  /** Samples older than this are past retention by time. */
+  readonly retentionMs: number;
+  /** Retention by size has removed everything before. */
+  readonly sizeHorizonMs: number;
+  readonly tombstones: readonly Tombstone[];
+}
+
+/** One version of the part catalog. Parts that a reader's version names stay until the reader has left that version. */
+export interface Catalog extends Policy {
+  readonly version: number;
+  readonly parts: readonly PartEntry[];
+}
+
+/** A head's memory, posted once to each thread that reads it. */
+export interface HeadHandle {
+  readonly headId: number;
+  readonly memory: WebAssembly.Memory;
+}
+
+export interface GenerationView {
+  readonly generation: number;
+  readonly headId: number;
+  readonly slot: number;
+  /** Still written to: read by `copy`, not in place. */
+  readonly active: boolean;
+  /** Over its samples; NaN where it has none. */
+  readonly minMs: number;
+  readonly maxMs: number;
+}
+
+/** The generations of a lane, pinned until the snapshot is released. */
+export interface HeadSnapshot {
+  readonly snapshotId: number;
+  readonly generations: readonly GenerationView[];
+  /** Heads that the reader did not name as known. */
+  readonly heads: readonly HeadHandle[];
+  readonly liveHeadIds: readonly number[];
+  /** Generations that are not listed are in this version of the catalog; an older one would miss them. */
+  readonly catalogVersionMin: number;
+}
+
+export interface FlushRequest {
+  readonly lane: number;
+  /** All generations up to this one are in parts when the flush is done... */
+  readonly generation: number;
+  /** ...unless more of it follows in another slot: then the log must stay. */
+  readonly final: boolean;
+  readonly head: HeadHandle;
+  readonly slot: number;
+}
+
+/** Served by the keeper to a lane. */
+export type KeeperForLane = {
+  readonly hello: (argument: { lane: number }) => { flushedGeneration: number; policy: Policy };
+  /** Resolves when the generation is in parts, by a committed edit of MANIFEST. */
+  readonly flush: (request: FlushRequest) => Promise<{ catalogVersion: number }>;
+};
+
+/** Served by a lane to the keeper. */
+export type LaneForKeeper = {
+  readonly policy: (policy: Policy) => void;
+};
+
+export interface CopyRequest {
+  readonly snapshotId: number;
+  readonly generation: number;
+  readonly refs: Uint32Array<ArrayBuffer>;
+  readonly startMs: number;
+  readonly endMs: number;
+}
+
+/** Served by a lane to a reader. */
+export type LaneForReader = {
+  /** Fails with STORAGE_REPLAYING while the log of earlier runs is being read. */
+  readonly snapshot: (argument: { knownHeadIds: readonly number[] }) => HeadSnapshot;
+  /** A frame (HeadReader.openFrame) with the series' chunks of an active generation. */
+  readonly copy: (request: CopyRequest) => Uint8Array<ArrayBuffer>;
+  readonly release: (argument: { snapshotId: number }) => void;
+};
+
+/** Served by the keeper to a reader. */
+export type KeeperForReader = {
+  readonly hello: (argument: Record<string, never>) => Catalog;
+  /** The reader uses no version before this one any more. */
+  readonly inUse: (argument: { oldestVersion: number }) => void;
+};
+
+/** Served by a reader to the keeper. */
+export type ReaderForKeeper = {
+  readonly catalog: (catalog: Catalog) => void;
+};
