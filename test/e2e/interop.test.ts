@@ -42,7 +42,7 @@ const queries = [
   'prometheus_tsdb_head_series - prometheus_tsdb_head_series offset 10s',
   'go_memstats_alloc_bytes / on (instance) process_resident_memory_bytes',
   'prometheus_http_request_duration_seconds_sum / prometheus_http_request_duration_seconds_count > 0',
-  '{__name__=~"go_memstats_.*_bytes"} > bool 1e6',
+  'go_memstats_heap_alloc_bytes > bool 1e7',
   'label_replace(up, "host", "$1", "instance", "(.*):.*")',
   'max_over_time(sum by (job) (rate(prometheus_tsdb_head_samples_appended_total[5s]))[20s:3s])',
   'absent(nonexistent_metric) or (time() - timestamp(up) < 1)',

@@ -121,9 +121,16 @@ export interface PrometheusBinary {
 }
 
 function prometheusAt(path: string): PrometheusBinary | undefined {
-  const { stdout, stderr } = spawnSync(path, ['--version'], { encoding: 'utf8' });
-  const match = /prometheus, version (\d+)(\S*)/.exec(`${stdout}${stderr}`);
-  return match ? { path, version: `${match[1]}${match[2]}`, major: Number(match[1]) } : undefined;
+  const run = (flag: string): string => {
+    const { stdout, stderr } = spawnSync(path, [flag], { encoding: 'utf8' });
+    return `${stdout}${stderr}`;
+  };
+  const match = /^prometheus, version (\d*)(\S*)/m.exec(run('--version'));
+  if (!match) return undefined;
+  if (match[1]) return { path, version: `${match[1]}${match[2]}`, major: Number(match[1]) };
+  // Built by `go install`, it knows no version: tell it by a flag that version 3 brought.
+  const major = run('--help').includes('--[no-]web.enable-otlp-receiver') ? 3 : 2;
+  return { path, version: `${major}, built from source`, major };
 }
 
 /**
