@@ -167,17 +167,17 @@ export function fillNearMantissas(count: u32, exponent: u32): u32 {
 }
 
 /** Turns the mantissas into values: m / 10^e. */
-export function divideMantissas(mantissas: usize, count: u32, exponent: u32): void {
+export function divideMantissas(count: u32, exponent: u32): void {
   const bytes = <usize>count << 3;
   if (exponent === 0) {
-    for (let i: usize = 0; i < bytes; i += 8) store<f64>(valuesAt + i, <f64>load<i64>(mantissas + i));
+    for (let i: usize = 0; i < bytes; i += 8) store<f64>(valuesAt + i, <f64>load<i64>(mantissasAt + i));
     return;
   }
   const power = powerOfTen(exponent);
   const powers = f64x2.splat(power);
   // An odd count computes one value too many, into the slack.
   for (let i: usize = 0; i < bytes; i += 16) {
-    const pair = f64x2.replace_lane(f64x2.splat(<f64>load<i64>(mantissas + i)), 1, <f64>load<i64>(mantissas + i, 8));
+    const pair = f64x2.replace_lane(f64x2.splat(<f64>load<i64>(mantissasAt + i)), 1, <f64>load<i64>(mantissasAt + i, 8));
     v128.store(valuesAt + i, f64x2.div(pair, powers));
   }
 }

@@ -34,7 +34,7 @@ export const pageAt: usize = exceptionsAt + 8192;
 export const pageBytesMax: usize = 2048 * 8 + 64;
 /** Mantissas of pages that other pages are differences from: i64, one column a slot. */
 export const basesAt: usize = pageAt + 32768;
-export const baseSlots: u32 = 64;
+export const baseSlots: u32 = 256;
 export const baseBytes: usize = 2048 * 8;
 /** Bytes of any length to be hashed; the memory is grown to hold them. */
 export const hashInputAt: usize = basesAt + <usize>baseSlots * baseBytes;

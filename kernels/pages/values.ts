@@ -187,10 +187,9 @@ export function decodePage(length: u32, count: u32, base: usize, keep: usize): u
   const second: u32 = load<u8>(pageAt, 1);
   const exponent = second & 31;
   if (exponent > exponentMax) return 3;
-  const mantissas = head & flagBase && keep ? keep : mantissasAt;
   let at = pageAt + 2;
   if (kind === kindLine) {
-    at = readLinePage(at, end, count, mantissas);
+    at = readLinePage(at, end, count);
   } else {
     const isDifference = kind >= kindDifferenceDelta;
     if (isDifference) {
@@ -199,10 +198,12 @@ export function decodePage(length: u32, count: u32, base: usize, keep: usize): u
       if (!at) return 5;
     }
     const predictor = kind === kindDelta || kind === kindDifferenceDelta ? predictDelta : predictSlope;
-    at = readIntegers(at, end, isDifference ? base : 0, count, predictor, mantissas, resultAt);
+    at = readIntegers(at, end, isDifference ? base : 0, count, predictor, mantissasAt, resultAt);
   }
   if (!at) return 6;
-  divideMantissas(mantissas, count, exponent);
+  // Copied, not decoded in place: the slot may hold the base that this page was added to.
+  if (head & flagBase && keep) memory.copy(keep, mantissasAt, <usize>count << 3);
+  divideMantissas(count, exponent);
   if (second & flagDistances) {
     at = readIntegers(at, end, 0, count, predictDelta, distancesAt, resultAt);
     if (!at) return 7;
@@ -222,7 +223,7 @@ function decodeSame(length: u32, count: u32): u32 {
   return 0;
 }
 
-function readLinePage(source: usize, end: usize, count: u32, mantissas: usize): usize {
+function readLinePage(source: usize, end: usize, count: u32): usize {
   let at = readVarint(source, end, resultAt);
   if (!at) return 0;
   let value = unzigzag(load<u64>(resultAt));
@@ -230,7 +231,7 @@ function readLinePage(source: usize, end: usize, count: u32, mantissas: usize): 
   if (!at) return 0;
   const step = unzigzag(load<u64>(resultAt));
   for (let i: usize = 0; i < <usize>count << 3; i += 8) {
-    store<i64>(mantissas + i, value);
+    store<i64>(mantissasAt + i, value);
     value += step;
   }
   return at;

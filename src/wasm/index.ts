@@ -1,4 +1,15 @@
-export { PagesKernel } from './pages.ts';
+export {
+  type PageBase,
+  pageBaseSlots,
+  pageBytesMax,
+  pageExponentMask,
+  pageFlagBase,
+  pageFlagStale,
+  pageKind,
+  pageKindMask,
+  pageSamplesMax,
+  PagesKernel,
+} from './pages.ts';
 export { Head } from './head.ts';
 export * from './head-contract.ts';
 export { type HeadFrame, HeadReader, type RefSet } from './head-reader.ts';

@@ -103,14 +103,14 @@ test('a difference from another page is smaller where the two go together, and c
   const b = numbers(first.map((value, i) => value + Math.floor(i / 10)));
   kernel.setValues(a, 0, count);
   const pageA = kernel.encodeValues(count, undefined).slice();
-  kernel.keepBase(3, count);
+  kernel.keepBase(3, count, {});
   pageA[0] = (pageA[0] as number) | pageFlagBase;
   kernel.setValues(b, 0, count);
   const pageB = kernel.encodeValues(count, { slot: 3, exponent: 0, distance: 1 }).slice();
   assert.equal((pageB[0] as number) & pageKindMask, pageKind.differenceDelta);
   assert.ok(pageB.length < pageA.length);
-  kernel.keepBase(3, 1);
-  kernel.decodeValues(pageA, count, -1, 5);
+    kernel.decodeValues(pageA, count, -1, 5, pageA);
+  assert.equal(kernel.baseOwner(5), pageA);
   kernel.decodeValues(pageB, count, 5, -1);
   assert.deepEqual(bitsOf(kernel.values, count), bitsOf(b, count));
   assert.throws(

@@ -5,8 +5,8 @@ import { assert, TimbalaError } from '../base/index.ts';
 
 /** Most samples in a page. */
 export const pageSamplesMax = 2048;
-/** Slots for mantissas of pages that others are differences from. */
-export const pageBaseSlots = 64;
+/** Slots for the mantissas of pages that others are differences from: the first half for writers, the rest for readers. */
+export const pageBaseSlots = 256;
 /** The longest page: raw values and a byte of kind; nothing longer is ever written. */
 export const pageBytesMax = 1 + pageSamplesMax * 8;
 
@@ -83,9 +83,10 @@ export class PagesKernel {
   #result: Uint8Array<ArrayBuffer>;
   #sums: BigUint64Array<ArrayBuffer>;
   #memoryBytes = 0;
+  readonly #baseOwners: (object | undefined)[] = Array.from({ length: pageBaseSlots });
 
   constructor(module: WebAssembly.Module) {
-    this.#memory = new WebAssembly.Memory({ initial: 64 });
+    this.#memory = new WebAssembly.Memory({ initial: 80 });
     const instance = new WebAssembly.Instance(module, { env: { memory: this.#memory } });
     this.#exports = instance.exports as unknown as PagesExports;
     this.#exports.initialize();
@@ -133,19 +134,30 @@ export class PagesKernel {
     return this.#page.subarray(0, length);
   }
 
-  /** Keeps the mantissas of the page encoded last. */
-  keepBase(slot: number, count: number): void {
+  /** Keeps the mantissas of the page encoded last; `owner` is whom they belong to until the slot is taken again. */
+  keepBase(slot: number, count: number, owner: object): void {
     this.#exports.keepBase(slot, count);
+    this.#baseOwners[slot] = owner;
+  }
+
+  /** Whose mantissas the slot holds: parts and writers share the slots, and each looks before it relies on one. */
+  baseOwner(slot: number): object | undefined {
+    return this.#baseOwners[slot];
   }
 
   /**
    * Decodes a page of any kind but `reference` to `values`. `baseSlot`: where its base's mantissas were kept, or −1;
-   * `keepSlot`: where to keep its own if its flag says that it is a base, or −1. Throws PAGE_CORRUPT.
+   * `keepSlot`: where to keep its own, for `owner`, if its flag says that it is a base, or −1. The two may be the same.
+   * Throws PAGE_CORRUPT.
    */
-  decodeValues(page: Uint8Array, count: number, baseSlot: number, keepSlot: number): void {
+  decodeValues(page: Uint8Array, count: number, baseSlot: number, keepSlot: number, owner?: object): void {
     this.#setPage(page);
+    if (keepSlot >= 0 && ((page[0] as number) & pageFlagBase) !== 0) this.#baseOwners[keepSlot] = owner;
     const fault = this.#exports.decodeValues(page.length, count, baseSlot, keepSlot);
-    if (fault !== 0) throw pageCorrupt('value', fault);
+    if (fault !== 0) {
+      if (keepSlot >= 0) this.#baseOwners[keepSlot] = undefined;
+      throw pageCorrupt('value', fault);
+    }
   }
 
   /** Encodes the first `count` timestamps set, relative to the start of their slot. */
