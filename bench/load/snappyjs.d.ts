@@ -1,5 +1,5 @@
-// The part of snappyjs (plain JavaScript, without types of its own) that the load generator uses.
+// The part of snappyjs (plain JavaScript, without types of its own) that the load generator and its test use.
 declare module 'snappyjs' {
-  const snappy: { compress(input: Uint8Array): Uint8Array };
+  const snappy: { compress(input: Uint8Array): Uint8Array; uncompress(input: Uint8Array): Uint8Array };
   export default snappy;
 }

@@ -16,6 +16,7 @@ import { QueryGenerator } from './query-generator.ts';
 
 const seed = Number(process.env['TIMBALA_TEST_SEED'] ?? 1);
 const queriesCount = Number(process.env['TIMBALA_TEST_QUERIES'] ?? 600);
+const malformedOneIn = 6;
 const reportedMax = 20;
 /** Prometheus is asked again before a difference counts: what it answers differently itself is unspecified. */
 const attempts = 3;
@@ -31,7 +32,8 @@ interface Question {
 }
 
 function nextQuestion(generator: QueryGenerator, random: SeededRandom): Question {
-  const query = generator.next();
+  const accepted = generator.next();
+  const query = random.below(malformedOneIn) === 0 ? generator.malform(accepted) : accepted;
   const timeMs = dataStartMs + random.below(dataEndMs - dataStartMs + 600_000);
   if (random.below(2) === 0) {
     return { query, when: `at ${timeMs / 1000}`, ask: (api) => api.query({ query, timeMs }) };

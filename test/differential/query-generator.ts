@@ -48,6 +48,13 @@ const labelNames = ['instance', 'handler', 'code', 'job', 'le', 'namespace', 'po
 const ranges = ['30s', '1m', '90s', '5m', '7m30s', '20m', '1h'];
 const numbers = ['0', '1', '2', '-1', '0.5', '3.25', '100', '1e6', 'Inf', 'NaN', '-0', '0x10', '5m'];
 
+const tokenPattern = /"[^"]*"|[\w:]+|\s+|[=!~<>]+|./gu;
+const strayTokens = words(
+  '( ) { } [ ] , : == =~ != + - * / % ^ @ by without on ignoring group_left bool offset and or unless atan2',
+  'sum rate abs topk time up 5m 1h30m 0x1F 1e3 1.5.2 Inf nan "text" \'text\' `text` "unclosed $ # ! ~ \\ __name__ start() end()',
+  '{__name__="up"} [5m] [5m:1m] {} "\\q" ünï',
+);
+
 export class QueryGenerator {
   readonly #random: SeededRandom;
 
@@ -58,6 +65,32 @@ export class QueryGenerator {
   /** One expression. `depth` bounds the nesting. */
   next(depth = 3): string {
     return this.#one(12) ? this.#scalar(depth) : this.#vector(depth);
+  }
+
+  /** The query with one or two tokens dropped, doubled, swapped or replaced: most are refused, and how is compared too. */
+  malform(query: string): string {
+    const tokens = query.match(tokenPattern) ?? [];
+    for (let changes = 1 + this.#random.below(2); changes > 0 && tokens.length > 0; changes--) {
+      const at = this.#random.below(tokens.length);
+      const token = tokens[at] ?? '';
+      switch (this.#random.below(5)) {
+        case 0:
+          tokens.splice(at, 1);
+          break;
+        case 1:
+          tokens.splice(at, 0, token);
+          break;
+        case 2:
+          tokens.splice(at, 1, this.#pick(strayTokens));
+          break;
+        case 3:
+          tokens.splice(at, 0, this.#pick(strayTokens));
+          break;
+        default:
+          tokens.splice(at, 1, token.slice(0, Math.floor(token.length / 2)));
+      }
+    }
+    return tokens.join('');
   }
 
   #one(of: number): boolean {

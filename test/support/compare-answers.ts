@@ -12,6 +12,7 @@ function sameValue(ours: string, theirs: string, tolerance: number): boolean {
   if (ours === theirs) return true;
   const a = numberOf(ours);
   const b = numberOf(theirs);
+  if (!Number.isFinite(a) || !Number.isFinite(b)) return false;
   return Math.abs(a - b) <= tolerance * Math.max(Math.abs(a), Math.abs(b));
 }
 
