@@ -94,6 +94,11 @@ export class ByteWriter {
   clear(): void {
     this.#length = 0;
   }
+
+  /** Takes back what was written beyond `length`. */
+  truncate(length: number): void {
+    if (length < this.#length) this.#length = length;
+  }
 }
 
 export class ByteReader {
