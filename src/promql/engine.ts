@@ -1,9 +1,19 @@
 // The PromQL engine: text → typed tree → plan → operators → result. It holds no state between queries, so one engine serves
 // any number of them. Everything asynchronous happens in one `Queryable.select` before evaluation; evaluation itself is
 // synchronous and asks `QueryControl` for leave at every series.
-import { TimbalaError } from '../base/index.ts';
+import { minuteMs, present, TimbalaError } from '../base/index.ts';
+import { Annotations } from './annotations.ts';
+import { type BuildContext, buildRange, buildVector } from './operators/build.ts';
+import { evaluateScalar } from './operators/build-scalar.ts';
+import type { Evaluation } from './operators/operator.ts';
+import { removeMarkedNames } from './operators/series-naming.ts';
+import { describeType, type Expression, formatPosition, parseExpression, typeOf } from './parse/index.ts';
+import { Grid, subqueryGrid } from './plan/grid.ts';
+import { isRange, type PlanNode, planType, type RangeNode } from './plan/plan-node.ts';
+import { type Plan, plan } from './plan/planner.ts';
 import type { QueryControl, Queryable } from './queryable.ts';
-import type { QueryResult } from './result.ts';
+import type { MatrixSeries, QueryResult, QueryStats, QueryValue } from './result.ts';
+import { collectGridMatrix, collectRangeMatrix, collectVector } from './result-collector.ts';
 
 export interface EngineOptions {
   /** How far an instant vector looks back for a sample; default 5 minutes. */
@@ -30,22 +40,105 @@ export interface RangeQuery {
 }
 
 export class PromqlEngine {
-  readonly options: EngineOptions;
+  readonly #lookbackDeltaMs: number;
+  readonly #subqueryStepMs: number;
+  readonly #delayedNameRemoval: boolean;
 
   constructor(options: EngineOptions = {}) {
-    this.options = options;
+    this.#lookbackDeltaMs = options.lookbackDeltaMs ?? 5 * minuteMs;
+    this.#subqueryStepMs = options.subqueryStepMs ?? minuteMs;
+    this.#delayedNameRemoval = options.delayedNameRemoval ?? false;
   }
 
   /**
-   * Answers at one time. Throws PROMQL_PARSE (bad_data), PROMQL_NOT_SUPPORTED and PROMQL_EXECUTION (execution), and what
-   * `control` and the storage throw; the message after the code and colon is Prometheus's.
+   * Answers at one time. Throws PROMQL_PARSE and PROMQL_INVALID (bad_data), PROMQL_NOT_SUPPORTED and PROMQL_EXECUTION (execution),
+   * and what `control` and the storage throw; the message after the code and colon is Prometheus's.
    */
-  async instantQuery(query: InstantQuery, _queryable: Queryable, _control: QueryControl): Promise<QueryResult> {
-    throw new TimbalaError('PROMQL_NOT_SUPPORTED', `${query.text}: evaluation is not built yet`);
+  async instantQuery(query: InstantQuery, queryable: Queryable, control: QueryControl): Promise<QueryResult> {
+    const { text, timeMs } = query;
+    const lookbackDeltaMs = query.lookbackDeltaMs || this.#lookbackDeltaMs;
+    const times = { startMs: timeMs, endMs: timeMs, stepMs: 0, subqueryStepMs: this.#subqueryStepMs };
+    const planned = plan(parseExpression(text), Grid.instant(timeMs), times, lookbackDeltaMs);
+    return this.#execute(text, planned, lookbackDeltaMs, queryable, control, (context) =>
+      instantValue(planned, timeMs, context),
+    );
   }
 
   /** Answers at startMs, startMs + stepMs, … up to endMs. Errors as in `instantQuery`. */
-  async rangeQuery(query: RangeQuery, _queryable: Queryable, _control: QueryControl): Promise<QueryResult> {
-    throw new TimbalaError('PROMQL_NOT_SUPPORTED', `${query.text}: evaluation is not built yet`);
+  async rangeQuery(query: RangeQuery, queryable: Queryable, control: QueryControl): Promise<QueryResult> {
+    const { text, startMs, endMs, stepMs } = query;
+    const lookbackDeltaMs = query.lookbackDeltaMs || this.#lookbackDeltaMs;
+    const expression = parseExpression(text);
+    requireSteppable(expression);
+    const times = { startMs, endMs, stepMs, subqueryStepMs: this.#subqueryStepMs };
+    const planned = plan(expression, new Grid(startMs, endMs, stepMs), times, lookbackDeltaMs);
+    return this.#execute(text, planned, lookbackDeltaMs, queryable, control, (context) =>
+      steppedValue(planned, context),
+    );
   }
+
+  async #execute(
+    text: string,
+    planned: Plan,
+    lookbackDeltaMs: number,
+    queryable: Queryable,
+    control: QueryControl,
+    evaluate: (context: BuildContext) => QueryValue,
+  ): Promise<QueryResult> {
+    const selections = planned.requests.length > 0 ? await queryable.select(planned.requests, control) : [];
+    const stats: QueryStats = { samplesLoadedCount: 0, seriesLoadedCount: 0, samplesReturnedCount: 0 };
+    const annotations = new Annotations();
+    const { delayedNameRemoval } = { delayedNameRemoval: this.#delayedNameRemoval };
+    const evaluation: Evaluation = { lookbackDeltaMs, delayedNameRemoval, control, annotations, stats };
+    const value = evaluate({
+      evaluation,
+      selectionOf: (node) => {
+        const selection = present(selections[present(planned.indexOf.get(node), 'request')], 'selection');
+        stats.seriesLoadedCount += selection.series.length;
+        return selection;
+      },
+    });
+    const position = (offset: number): string => formatPosition(text, offset);
+    return { value, warnings: annotations.warnings(position), infos: annotations.infos(position), stats };
+  }
+}
+
+function requireSteppable(expression: Expression): void {
+  const type = typeOf(expression);
+  if (type === 'vector' || type === 'scalar') return;
+  const text = `invalid expression type "${describeType(type)}" for range query, must be Scalar or instant Vector`;
+  throw new TimbalaError('PROMQL_INVALID', text);
+}
+
+function instantValue({ root, grid }: Plan, timeMs: number, context: BuildContext): QueryValue {
+  if (root.kind === 'string') return { kind: 'string', timeMs, value: root.value };
+  if (isRange(root)) return { kind: 'matrix', series: rangeVector(root, grid, context) };
+  if (planType(root) === 'scalar') {
+    const value = evaluateScalar(root, grid, context)[0] ?? NaN;
+    return { kind: 'scalar', timeMs, value };
+  }
+  const operator = removeMarkedNames(buildVector(root, grid, context), grid.stepsCount);
+  return collectVector(operator, timeMs, context.evaluation);
+}
+
+/** The samples of `x[5m]`; of a subquery, the steps of its inner expression. */
+function rangeVector(node: RangeNode, grid: Grid, context: BuildContext): MatrixSeries[] {
+  if (node.kind === 'range-selector') {
+    return collectRangeMatrix(buildRange(node, grid, context), node, grid, context.evaluation);
+  }
+  const inner = subqueryGrid(grid, node);
+  const operator = removeMarkedNames(buildVector(node.expression, inner, context), inner.stepsCount);
+  return collectGridMatrix(operator, inner, context.evaluation);
+}
+
+function steppedValue({ root, grid }: Plan, context: BuildContext): QueryValue {
+  const operator = buildVector(asVector(root), grid, context);
+  const named = removeMarkedNames(operator, grid.stepsCount);
+  return { kind: 'matrix', series: collectGridMatrix(named, grid, context.evaluation) };
+}
+
+/** A scalar over many steps is answered as a series without labels. */
+function asVector(root: PlanNode): PlanNode {
+  if (planType(root) !== 'scalar') return root;
+  return { kind: 'call', function: 'vector', arguments: [root], position: root.position };
 }

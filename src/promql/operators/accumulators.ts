@@ -1,0 +1,317 @@
+// Aggregations as accumulators: one per group, all steps at once. Rows are added in the order of the input, which is that of
+// Prometheus, so that sums round alike; a row is gone once it is added.
+import type { Row } from './operator.ts';
+
+export interface Accumulator {
+  add(row: Row): void;
+  /** Writes the result; no row may be added afterwards. */
+  finish(into: Row): void;
+  /** Memory it holds now. */
+  readonly bytes: number;
+}
+
+/** How many values each step has had: full rows are only counted, so that the common case costs nothing per step. */
+class StepCounts {
+  #fullRowsCount = 0;
+  readonly #partial: Uint32Array;
+  #hasPartial = false;
+
+  constructor(stepsCount: number) {
+    this.#partial = new Uint32Array(stepsCount);
+  }
+
+  add(row: Row): void {
+    if (row.isFull) {
+      this.#fullRowsCount++;
+      return;
+    }
+    this.#hasPartial = true;
+    for (let step = 0; step < row.stepsCount; step++) {
+      this.#partial[step] = (this.#partial[step] as number) + (row.presence[step] as number);
+    }
+  }
+
+  at(step: number): number {
+    return this.#fullRowsCount + (this.#partial[step] as number);
+  }
+
+  markPresence(into: Row): void {
+    if (this.#fullRowsCount > 0) {
+      into.markFull();
+      return;
+    }
+    into.clear();
+    if (!this.#hasPartial) return;
+    for (let step = 0; step < into.stepsCount; step++) {
+      if ((this.#partial[step] as number) === 0) continue;
+      into.presence[step] = 1;
+      into.presentCount++;
+    }
+  }
+}
+
+/**
+ * Neumaier's compensated sum (Zeitschrift für Angewandte Mathematik und Mechanik 54, 1974), in Prometheus's order. Starting
+ * from −0 makes the first value come out as itself, −0 included.
+ */
+export class SumAccumulator implements Accumulator {
+  readonly #sums: Float64Array;
+  readonly #compensations: Float64Array;
+  readonly #counts: StepCounts;
+
+  constructor(stepsCount: number) {
+    this.#sums = new Float64Array(stepsCount).fill(-0);
+    this.#compensations = new Float64Array(stepsCount);
+    this.#counts = new StepCounts(stepsCount);
+  }
+
+  get bytes(): number {
+    return 20 * this.#sums.length;
+  }
+
+  add(row: Row): void {
+    this.#counts.add(row);
+    if (row.isFull) this.#addFull(row.values);
+    else this.#addPartial(row);
+  }
+
+  #addFull(values: Float64Array): void {
+    const sums = this.#sums;
+    const compensations = this.#compensations;
+    for (let step = 0; step < values.length; step++) {
+      const value = values[step] as number;
+      const sum = sums[step] as number;
+      const total = sum + value;
+      const error = Math.abs(sum) >= Math.abs(value) ? sum - total + value : value - total + sum;
+      // An infinite total ends compensation; total − total is NaN exactly for infinities and NaN.
+      compensations[step] = total === Infinity || total === -Infinity ? 0 : (compensations[step] as number) + error;
+      sums[step] = total;
+    }
+  }
+
+  #addPartial(row: Row): void {
+    const sums = this.#sums;
+    const compensations = this.#compensations;
+    for (let step = 0; step < row.stepsCount; step++) {
+      if (row.presence[step] === 0) continue;
+      const value = row.values[step] as number;
+      const sum = sums[step] as number;
+      const total = sum + value;
+      const error = Math.abs(sum) >= Math.abs(value) ? sum - total + value : value - total + sum;
+      compensations[step] = total === Infinity || total === -Infinity ? 0 : (compensations[step] as number) + error;
+      sums[step] = total;
+    }
+  }
+
+  finish(into: Row): void {
+    this.#counts.markPresence(into);
+    for (let step = 0; step < into.stepsCount; step++) {
+      into.values[step] = (this.#sums[step] as number) + (this.#compensations[step] as number);
+    }
+  }
+}
+
+/**
+ * The mean: a compensated sum divided at the end, unless the sum overflows; from there on an incremental mean, step by step, as
+ * Prometheus has it.
+ */
+export class AverageAccumulator implements Accumulator {
+  readonly #sums: Float64Array;
+  readonly #compensations: Float64Array;
+  readonly #counts: Uint32Array;
+  readonly #isIncremental: Uint8Array;
+
+  constructor(stepsCount: number) {
+    this.#sums = new Float64Array(stepsCount);
+    this.#compensations = new Float64Array(stepsCount);
+    this.#counts = new Uint32Array(stepsCount);
+    this.#isIncremental = new Uint8Array(stepsCount);
+  }
+
+  get bytes(): number {
+    return 21 * this.#sums.length;
+  }
+
+  add(row: Row): void {
+    const sums = this.#sums;
+    const compensations = this.#compensations;
+    const counts = this.#counts;
+    for (let step = 0; step < row.stepsCount; step++) {
+      if (row.presence[step] === 0) continue;
+      const value = row.values[step] as number;
+      const count = (counts[step] as number) + 1;
+      counts[step] = count;
+      if (count === 1) {
+        sums[step] = value;
+        continue;
+      }
+      const sum = sums[step] as number;
+      const total = sum + value;
+      if (this.#isIncremental[step] === 1 || total === Infinity || total === -Infinity) {
+        this.#addIncrementally(step, value, count);
+        continue;
+      }
+      const error = Math.abs(sum) >= Math.abs(value) ? sum - total + value : value - total + sum;
+      compensations[step] = (compensations[step] as number) + error;
+      sums[step] = total;
+    }
+  }
+
+  /** From the first overflow on, `sums` holds the mean of the values so far. */
+  #addIncrementally(step: number, value: number, count: number): void {
+    let mean = this.#sums[step] as number;
+    let compensation = this.#compensations[step] as number;
+    if (this.#isIncremental[step] === 0) {
+      this.#isIncremental[step] = 1;
+      mean /= count - 1;
+      compensation /= count - 1;
+    }
+    const weight = (count - 1) / count;
+    const addition = value / count;
+    const scaled = weight * mean;
+    const total = scaled + addition;
+    if (total === Infinity || total === -Infinity) compensation = 0;
+    else if (Math.abs(scaled) >= Math.abs(addition)) compensation = weight * compensation + (scaled - total + addition);
+    else compensation = weight * compensation + (addition - total + scaled);
+    this.#sums[step] = total;
+    this.#compensations[step] = compensation;
+  }
+
+  finish(into: Row): void {
+    into.clear();
+    for (let step = 0; step < into.stepsCount; step++) {
+      const count = this.#counts[step] as number;
+      if (count === 0) continue;
+      const sum = this.#sums[step] as number;
+      const compensation = this.#compensations[step] as number;
+      into.values[step] = this.#isIncremental[step] === 1 ? sum + compensation : sum / count + compensation / count;
+      into.presence[step] = 1;
+      into.presentCount++;
+    }
+  }
+}
+
+/** `count`, and `group`, which is 1 where there is anything. */
+export class CountAccumulator implements Accumulator {
+  readonly #counts: StepCounts;
+  readonly #stepsCount: number;
+  readonly #isGroup: boolean;
+
+  constructor(stepsCount: number, isGroup: boolean) {
+    this.#counts = new StepCounts(stepsCount);
+    this.#stepsCount = stepsCount;
+    this.#isGroup = isGroup;
+  }
+
+  get bytes(): number {
+    return 4 * this.#stepsCount;
+  }
+
+  add(row: Row): void {
+    this.#counts.add(row);
+  }
+
+  finish(into: Row): void {
+    this.#counts.markPresence(into);
+    for (let step = 0; step < into.stepsCount; step++) into.values[step] = this.#isGroup ? 1 : this.#counts.at(step);
+  }
+}
+
+/** `min` and `max`: the first of equal values stays (±0), and NaN gives way to any number. */
+export class ExtremeAccumulator implements Accumulator {
+  readonly #values: Float64Array;
+  readonly #presence: Uint8Array;
+  readonly #isMax: boolean;
+
+  constructor(stepsCount: number, isMax: boolean) {
+    this.#values = new Float64Array(stepsCount).fill(NaN);
+    this.#presence = new Uint8Array(stepsCount);
+    this.#isMax = isMax;
+  }
+
+  get bytes(): number {
+    return 9 * this.#values.length;
+  }
+
+  add(row: Row): void {
+    if (this.#isMax) this.#addMax(row);
+    else this.#addMin(row);
+  }
+
+  #addMax(row: Row): void {
+    const values = this.#values;
+    for (let step = 0; step < row.stepsCount; step++) {
+      if (row.presence[step] === 0) continue;
+      this.#presence[step] = 1;
+      const value = row.values[step] as number;
+      const held = values[step] as number;
+      if (held < value || Number.isNaN(held)) values[step] = value;
+    }
+  }
+
+  #addMin(row: Row): void {
+    const values = this.#values;
+    for (let step = 0; step < row.stepsCount; step++) {
+      if (row.presence[step] === 0) continue;
+      this.#presence[step] = 1;
+      const value = row.values[step] as number;
+      const held = values[step] as number;
+      if (held > value || Number.isNaN(held)) values[step] = value;
+    }
+  }
+
+  finish(into: Row): void {
+    into.values.set(this.#values);
+    into.presence.set(this.#presence);
+    into.presentCount = this.#presence.reduce((count, present) => count + present, 0);
+  }
+}
+
+/** `stdvar` and `stddev` by Welford's method, uncompensated, as Prometheus has it. */
+export class VarianceAccumulator implements Accumulator {
+  readonly #means: Float64Array;
+  readonly #squares: Float64Array;
+  readonly #counts: Uint32Array;
+  readonly #isDeviation: boolean;
+
+  constructor(stepsCount: number, isDeviation: boolean) {
+    this.#means = new Float64Array(stepsCount);
+    this.#squares = new Float64Array(stepsCount);
+    this.#counts = new Uint32Array(stepsCount);
+    this.#isDeviation = isDeviation;
+  }
+
+  get bytes(): number {
+    return 20 * this.#means.length;
+  }
+
+  add(row: Row): void {
+    for (let step = 0; step < row.stepsCount; step++) {
+      if (row.presence[step] === 0) continue;
+      const value = row.values[step] as number;
+      const count = (this.#counts[step] as number) + 1;
+      this.#counts[step] = count;
+      if (count === 1) {
+        this.#means[step] = value;
+        this.#squares[step] = Number.isFinite(value) ? 0 : NaN;
+        continue;
+      }
+      const delta = value - (this.#means[step] as number);
+      const mean = (this.#means[step] as number) + delta / count;
+      this.#means[step] = mean;
+      this.#squares[step] = (this.#squares[step] as number) + delta * (value - mean);
+    }
+  }
+
+  finish(into: Row): void {
+    into.clear();
+    for (let step = 0; step < into.stepsCount; step++) {
+      const count = this.#counts[step] as number;
+      if (count === 0) continue;
+      const variance = (this.#squares[step] as number) / count;
+      into.values[step] = this.#isDeviation ? Math.sqrt(variance) : variance;
+      into.presence[step] = 1;
+      into.presentCount++;
+    }
+  }
+}

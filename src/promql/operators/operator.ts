@@ -1,0 +1,102 @@
+// The one interface of evaluation. An operator knows its output series when it is made; a consumer then reads them one row at a
+// time, in any order, into a row that the consumer owns. Nothing is computed for a series that nobody reads, and no
+// operator keeps more than it must: selectors, functions and matched binary operators stream, aggregations keep their groups.
+import { type Labels } from '../../model/index.ts';
+import type { Annotations } from '../annotations.ts';
+import type { QueryControl } from '../queryable.ts';
+import type { QueryStats } from '../result.ts';
+
+export interface OutputSeries {
+  readonly labels: Labels;
+  /** With delayed name removal: the metric name goes when the query ends. Otherwise false, the name being gone already. */
+  readonly dropsName: boolean;
+}
+
+export interface VectorOperator {
+  readonly series: readonly OutputSeries[];
+  /** Replaces what `row` holds by series `index`. May be called again for the same series, at the same cost. */
+  read(index: number, row: Row): void;
+}
+
+/**
+ * One series over all steps of a grid. Where `presence` is 0 the value means nothing. `presentCount` is kept up by whoever
+ * fills the row, so that full rows (the rule) are handled without looking at `presence`.
+ */
+export class Row {
+  readonly stepsCount: number;
+  readonly values: Float64Array<ArrayBuffer>;
+  readonly presence: Uint8Array<ArrayBuffer>;
+  presentCount = 0;
+
+  constructor(stepsCount: number) {
+    this.stepsCount = stepsCount;
+    this.values = new Float64Array(stepsCount);
+    this.presence = new Uint8Array(stepsCount);
+  }
+
+  get isFull(): boolean {
+    return this.presentCount === this.stepsCount;
+  }
+
+  clear(): void {
+    this.presence.fill(0);
+    this.presentCount = 0;
+  }
+
+  fill(value: number): void {
+    this.values.fill(value);
+    this.markFull();
+  }
+
+  /** Says that every step has a value. */
+  markFull(): void {
+    this.presence.fill(1);
+    this.presentCount = this.stepsCount;
+  }
+
+  copyFrom(other: Row): void {
+    this.values.set(other.values);
+    this.presence.set(other.presence);
+    this.presentCount = other.presentCount;
+  }
+
+  /** Memory of a row, for QueryControl.addBytes. */
+  static bytes(stepsCount: number): number {
+    return 9 * stepsCount;
+  }
+}
+
+/** What every operator of one query shares. */
+export interface Evaluation {
+  readonly lookbackDeltaMs: number;
+  readonly delayedNameRemoval: boolean;
+  readonly control: QueryControl;
+  readonly annotations: Annotations;
+  readonly stats: QueryStats;
+}
+
+/** An operator over rows that are there already. */
+export class RowsOperator implements VectorOperator {
+  readonly series: readonly OutputSeries[];
+  readonly #rows: readonly Row[];
+
+  /** Takes the rows over. */
+  constructor(series: readonly OutputSeries[], rows: readonly Row[]) {
+    this.series = series;
+    this.#rows = rows;
+  }
+
+  read(index: number, row: Row): void {
+    row.copyFrom(this.#rows[index] as Row);
+  }
+}
+
+/** All rows of an operator, kept; counted against the query's memory. */
+export function readAll(operator: VectorOperator, stepsCount: number, evaluation: Evaluation): Row[] {
+  return operator.series.map((_, index) => {
+    evaluation.control.addBytes(Row.bytes(stepsCount));
+    const row = new Row(stepsCount);
+    operator.read(index, row);
+    return row;
+  });
+}

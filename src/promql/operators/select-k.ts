@@ -1,0 +1,96 @@
+// `topk`, `bottomk` and `limitk`: at every step, k series of each group, as they are. The input streams through a heap per group
+// and step, so memory grows with k, not with the input.
+import type { AggregationNode } from '../plan/plan-node.ts';
+import { executionError } from './errors.ts';
+import { formatGeneral } from './general-format.ts';
+import { groupSeries } from './grouping.ts';
+import { type Evaluation, type OutputSeries, Row, RowsOperator, type VectorOperator } from './operator.ts';
+import { highestFirst, lowestFirst, ValueHeaps } from './value-heap.ts';
+
+type SelectingNode = AggregationNode & { operator: 'topk' | 'bottomk' | 'limitk' };
+
+const int64Max = 9223372036854775807;
+
+/** `limits`: k at each step, not yet rounded. */
+export function selectK(
+  node: SelectingNode,
+  input: VectorOperator,
+  limits: Float64Array,
+  stepsCount: number,
+  evaluation: Evaluation,
+): VectorOperator {
+  const limitMax = validateLimits(limits);
+  if (limitMax < 1) return new RowsOperator([], []);
+  const { groups, groupOf } = groupSeries(input.series, node.grouping, node.without);
+  const groupSizes = new Int32Array(groups.length);
+  for (const group of groupOf) groupSizes[group] = (groupSizes[group] as number) + 1;
+  const heaps = Array.from(groupSizes, (size) => {
+    const capacity = Math.min(Math.trunc(limitMax), size);
+    evaluation.control.addBytes(ValueHeaps.bytes(stepsCount, capacity));
+    return new ValueHeaps(stepsCount, capacity, node.operator === 'bottomk' ? highestFirst : lowestFirst);
+  });
+  const row = new Row(stepsCount);
+  for (const [index, group] of groupOf.entries()) {
+    input.read(index, row);
+    const heap = heaps[group] as ValueHeaps;
+    const size = groupSizes[group] as number;
+    for (let step = 0; step < stepsCount; step++) {
+      const limit = Math.min(Math.trunc(limits[step] as number), size);
+      if (row.presence[step] === 0 || limit < 1) continue;
+      if (node.operator === 'limitk') heap.offerIfRoom(step, limit, row.values[step] as number, index);
+      else heap.offer(step, limit, row.values[step] as number, index);
+    }
+  }
+  return selectedRows(node, input.series, heaps, stepsCount, evaluation);
+}
+
+function selectedRows(
+  node: SelectingNode,
+  inputSeries: readonly OutputSeries[],
+  heaps: readonly ValueHeaps[],
+  stepsCount: number,
+  evaluation: Evaluation,
+): VectorOperator {
+  const rows = new Map<number, Row>();
+  const order: number[] = [];
+  for (const heap of heaps) {
+    // The order of an instant query's result is part of the answer; with more steps there is none.
+    if (stepsCount === 1 && node.operator !== 'limitk') order.push(...heap.sortedMembers(0));
+    for (let step = 0; step < stepsCount; step++) {
+      heap.forEach(step, (value, member) => {
+        let row = rows.get(member);
+        if (!row) {
+          evaluation.control.addBytes(Row.bytes(stepsCount));
+          row = new Row(stepsCount);
+          rows.set(member, row);
+        }
+        row.values[step] = value;
+        row.presence[step] = 1;
+        row.presentCount++;
+      });
+    }
+  }
+  const members = order.length > 0 ? order : [...rows.keys()];
+  if (stepsCount > 1) members.sort((a, b) => a - b);
+  return new RowsOperator(
+    members.map((member) => inputSeries[member] as OutputSeries),
+    members.map((member) => rows.get(member) as Row),
+  );
+}
+
+/** The largest k. Throws as Prometheus does; where no k reaches 1, nothing else is looked at. */
+function validateLimits(limits: Float64Array): number {
+  let limitMax = -Infinity;
+  let limitMin = Infinity;
+  let hasNaN = false;
+  for (const limit of limits) {
+    hasNaN ||= Number.isNaN(limit);
+    limitMax = Math.max(limitMax, limit);
+    limitMin = Math.min(limitMin, limit);
+  }
+  if (limitMax < 1) return limitMax;
+  if (hasNaN) throw executionError('Parameter value is NaN');
+  if (limitMin <= -int64Max) throw executionError(`Scalar value ${formatGeneral(limitMin)} underflows int64`);
+  if (limitMax >= int64Max) throw executionError(`Scalar value ${formatGeneral(limitMax)} overflows int64`);
+  return limitMax;
+}

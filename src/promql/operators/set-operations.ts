@@ -1,0 +1,78 @@
+// The set operators `and`, `or` and `unless`: a series of one side is kept, step by step, depending on whether the other side
+// has any series of the same signature there. Values are never touched.
+import type { VectorMatching } from '../parse/ast.ts';
+import type { BinaryNode } from '../plan/plan-node.ts';
+import { keepWhere } from './binary-combine.ts';
+import { matchGroups } from './matching-signature.ts';
+import { type Evaluation, type OutputSeries, Row, type VectorOperator } from './operator.ts';
+
+/** How one series of the result comes about. `mask`: 1 where it is kept; undefined: kept everywhere. */
+interface Kept {
+  readonly side: VectorOperator;
+  readonly index: number;
+  readonly mask: Uint8Array | undefined;
+}
+
+export class SetOperationOperator implements VectorOperator {
+  readonly series: readonly OutputSeries[];
+  readonly #kept: readonly Kept[];
+
+  constructor(
+    node: BinaryNode & { matching: VectorMatching },
+    operands: { left: VectorOperator; right: VectorOperator },
+    stepsCount: number,
+    evaluation: Evaluation,
+  ) {
+    const { left, right } = operands;
+    const groups = matchGroups(left.series, right.series, node.matching);
+    const kept: Kept[] = [];
+    for (const group of groups) {
+      if (node.operator === 'or') {
+        for (const index of group.left) kept.push({ side: left, index, mask: undefined });
+        if (group.right.length === 0) continue;
+        const mask =
+          group.left.length === 0 ? undefined : inverted(presenceOf(left, group.left, stepsCount, evaluation));
+        for (const index of group.right) kept.push({ side: right, index, mask });
+      } else if (group.left.length > 0) {
+        if (node.operator === 'and' && group.right.length === 0) continue;
+        const presence = presenceOf(right, group.right, stepsCount, evaluation);
+        const mask = node.operator === 'and' ? presence : inverted(presence);
+        for (const index of group.left) kept.push({ side: left, index, mask });
+      }
+    }
+    // Prometheus's order: the left side's series, then the right side's.
+    kept.sort((a, b) => (a.side === b.side ? a.index - b.index : a.side === left ? -1 : 1));
+    this.#kept = kept;
+    this.series = kept.map(({ side, index }) => side.series[index] as OutputSeries);
+  }
+
+  read(index: number, row: Row): void {
+    const { side, index: sideIndex, mask } = this.#kept[index] as Kept;
+    side.read(sideIndex, row);
+    if (mask) keepWhere(mask, row);
+  }
+}
+
+/** 1 where any of these series has a value. */
+function presenceOf(
+  operator: VectorOperator,
+  indexes: readonly number[],
+  stepsCount: number,
+  evaluation: Evaluation,
+): Uint8Array {
+  evaluation.control.addBytes(stepsCount);
+  const presence = new Uint8Array(stepsCount);
+  const row = new Row(stepsCount);
+  for (const index of indexes) {
+    operator.read(index, row);
+    if (row.isFull) return presence.fill(1);
+    for (let step = 0; step < stepsCount; step++) {
+      presence[step] = (presence[step] as number) | (row.presence[step] as number);
+    }
+  }
+  return presence;
+}
+
+function inverted(presence: Uint8Array): Uint8Array {
+  return presence.map((present) => 1 - present);
+}

@@ -1,0 +1,234 @@
+// Arithmetic and comparison between two vectors. Series are matched by signature once. Where a signature has one series on the
+// "one" side, and the results can't collide, a result is two reads and one pass over the steps, on demand. Signatures with
+// more series are legal as long as no two of them have a value at the same step: these groups are evaluated ahead, step by
+// step, with Prometheus's errors.
+import type { Labels } from '../../model/index.ts';
+import type { VectorMatching } from '../parse/ast.ts';
+import type { BinaryNode } from '../plan/plan-node.ts';
+import { type Combine, combiner } from './binary-combine.ts';
+import { isComparison } from './binary-kernels.ts';
+import { executionError } from './errors.ts';
+import { type MatchGroup, matchGroups, matchLabels } from './matching-signature.ts';
+import { type Evaluation, type OutputSeries, Row, type VectorOperator } from './operator.ts';
+import { metadataLabels } from './series-naming.ts';
+
+/** A result of two series, or (where its group was evaluated ahead) a row that is there already. */
+interface Result {
+  readonly manyIndex: number;
+  readonly oneIndex: number;
+  readonly row: Row | undefined;
+}
+
+/** The sides by role: the series of "many" give the labels, each signature of "one" has a single series at a step. */
+interface Sides {
+  readonly many: VectorOperator;
+  readonly one: VectorOperator;
+  readonly oneIsLeft: boolean;
+}
+
+export class VectorMatchingOperator implements VectorOperator {
+  readonly series: readonly OutputSeries[];
+  readonly #results: readonly Result[];
+  readonly #sides: Sides;
+  readonly #combine: Combine;
+  readonly #oneRow: Row;
+
+  constructor(
+    node: BinaryNode & { matching: VectorMatching },
+    operands: { left: VectorOperator; right: VectorOperator },
+    stepsCount: number,
+    evaluation: Evaluation,
+  ) {
+    const oneIsLeft = node.matching.cardinality === 'one-to-many';
+    this.#sides = {
+      many: oneIsLeft ? operands.right : operands.left,
+      one: oneIsLeft ? operands.left : operands.right,
+      oneIsLeft,
+    };
+    this.#combine = combiner(node, stepsCount);
+    this.#oneRow = new Row(stepsCount);
+    const groups = matchGroups(this.#sides.many.series, this.#sides.one.series, node.matching);
+    const labelsOf = resultLabels(node, this.#sides, evaluation);
+    const ahead = new GroupEvaluator(node.matching, this.#sides, this.#combine, labelsOf, stepsCount, evaluation);
+    const results = groups.flatMap((group) =>
+      isSimple(group, node.matching, labelsOf) ? pairs(group) : ahead.evaluate(group),
+    );
+    // Prometheus's order of results is that of the "many" side.
+    results.sort((a, b) => a.manyIndex - b.manyIndex);
+    this.#results = results;
+    const dropsName = node.returnsBool && evaluation.delayedNameRemoval;
+    this.series = results.map(({ manyIndex, oneIndex }) => ({ labels: labelsOf(manyIndex, oneIndex), dropsName }));
+  }
+
+  read(index: number, row: Row): void {
+    const { manyIndex, oneIndex, row: ready } = this.#results[index] as Result;
+    if (ready) {
+      row.copyFrom(ready);
+      return;
+    }
+    const { many, one, oneIsLeft } = this.#sides;
+    many.read(manyIndex, row);
+    one.read(oneIndex, this.#oneRow);
+    if (oneIsLeft) this.#combine(this.#oneRow, row, row, 'left');
+    else this.#combine(row, this.#oneRow, row, 'left');
+  }
+}
+
+type LabelsOf = (manyIndex: number, oneIndex: number) => Labels;
+
+function resultLabels(node: BinaryNode & { matching: VectorMatching }, sides: Sides, evaluation: Evaluation): LabelsOf {
+  const { cardinality, on, labels, include } = node.matching;
+  const changesMeaning = !isComparison(node.operator) || (node.returnsBool && !evaluation.delayedNameRemoval);
+  const dropped = new Set([...(changesMeaning ? metadataLabels : []), ...include]);
+  const matched = new Set(labels);
+  const oneToOne = cardinality === 'one-to-one';
+  return (manyIndex, oneIndex) => {
+    const many = (sides.many.series[manyIndex] as OutputSeries).labels;
+    let result = many.filter((name) => !dropped.has(name) && (!oneToOne || matched.has(name) === on));
+    if (include.length === 0) return result;
+    const one = (sides.one.series[oneIndex] as OutputSeries).labels;
+    for (const name of include) result = result.with(name, one.get(name));
+    return result;
+  };
+}
+
+function isSimple(group: MatchGroup, matching: VectorMatching, labelsOf: LabelsOf): boolean {
+  const { left: many, right: one } = group;
+  if (one.length !== 1) return one.length === 0;
+  if (many.length <= 1) return true;
+  if (matching.cardinality === 'one-to-one') return false;
+  return new Set(many.map((index) => labelsOf(index, one[0] as number).key())).size === many.length;
+}
+
+function pairs({ left: many, right: one }: MatchGroup): Result[] {
+  const [oneIndex] = one;
+  if (oneIndex === undefined) return [];
+  return many.map((manyIndex) => ({ manyIndex, oneIndex, row: undefined }));
+}
+
+/** Evaluates groups whose series have to be told apart step by step. */
+class GroupEvaluator {
+  readonly #matching: VectorMatching;
+  readonly #sides: Sides;
+  readonly #combine: Combine;
+  readonly #labelsOf: LabelsOf;
+  readonly #stepsCount: number;
+  readonly #evaluation: Evaluation;
+  #manySidePresence: Uint8Array | undefined;
+
+  constructor(
+    matching: VectorMatching,
+    sides: Sides,
+    combine: Combine,
+    labelsOf: LabelsOf,
+    stepsCount: number,
+    evaluation: Evaluation,
+  ) {
+    this.#matching = matching;
+    this.#sides = sides;
+    this.#combine = combine;
+    this.#labelsOf = labelsOf;
+    this.#stepsCount = stepsCount;
+    this.#evaluation = evaluation;
+  }
+
+  evaluate({ left: many, right: one }: MatchGroup): Result[] {
+    const oneRows = one.map((index) => this.#readRow(this.#sides.one, index));
+    this.#rejectDuplicates(one, oneRows);
+    const results: Result[] = [];
+    const matchedByResult = new Map<string, Uint8Array>();
+    for (const manyIndex of many) {
+      const manyRow = this.#readRow(this.#sides.many, manyIndex);
+      for (const [position, oneRow] of oneRows.entries()) {
+        const oneIndex = one[position] as number;
+        this.#rejectSecondMatch(matchedByResult, this.#labelsOf(manyIndex, oneIndex), manyRow, oneRow);
+        const row = new Row(this.#stepsCount);
+        if (this.#sides.oneIsLeft) this.#combine(oneRow, manyRow, row, 'left');
+        else this.#combine(manyRow, oneRow, row, 'left');
+        if (row.presentCount === 0) continue;
+        this.#evaluation.control.addBytes(Row.bytes(this.#stepsCount));
+        results.push({ manyIndex, oneIndex, row });
+      }
+    }
+    return results;
+  }
+
+  #readRow(operator: VectorOperator, index: number): Row {
+    this.#evaluation.control.addBytes(Row.bytes(this.#stepsCount));
+    const row = new Row(this.#stepsCount);
+    operator.read(index, row);
+    return row;
+  }
+
+  /** Two series of one signature on the "one" side at a step where the other side has anything at all. */
+  #rejectDuplicates(one: readonly number[], rows: readonly Row[]): void {
+    if (one.length < 2) return;
+    const owner = new Int32Array(this.#stepsCount).fill(-1);
+    for (const [position, row] of rows.entries()) {
+      for (let step = 0; step < this.#stepsCount; step++) {
+        if (row.presence[step] === 0) continue;
+        const earlier = owner[step] as number;
+        if (earlier < 0) owner[step] = position;
+        else if (this.#manyPresence()[step] === 1) {
+          throw this.#duplicateError(one[earlier] as number, one[position] as number);
+        }
+      }
+    }
+  }
+
+  #manyPresence(): Uint8Array {
+    if (this.#manySidePresence) return this.#manySidePresence;
+    const presence = new Uint8Array(this.#stepsCount);
+    const row = new Row(this.#stepsCount);
+    for (const index of this.#sides.many.series.keys()) {
+      this.#sides.many.read(index, row);
+      for (let step = 0; step < this.#stepsCount; step++) {
+        presence[step] = (presence[step] as number) | (row.presence[step] as number);
+      }
+    }
+    this.#manySidePresence = presence;
+    return presence;
+  }
+
+  #rejectSecondMatch(matchedByResult: Map<string, Uint8Array>, labels: Labels, manyRow: Row, oneRow: Row): void {
+    const oneToOne = this.#matching.cardinality === 'one-to-one';
+    const key = oneToOne ? '' : labels.key();
+    let matched = matchedByResult.get(key);
+    if (!matched) {
+      matched = new Uint8Array(this.#stepsCount);
+      matchedByResult.set(key, matched);
+    }
+    for (let step = 0; step < this.#stepsCount; step++) {
+      if (manyRow.presence[step] === 0 || oneRow.presence[step] === 0) continue;
+      if (matched[step] === 1) {
+        throw executionError(
+          oneToOne
+            ? 'multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)'
+            : 'multiple matches for labels: grouping labels must ensure unique matches',
+        );
+      }
+      matched[step] = 1;
+    }
+  }
+
+  #duplicateError(first: number, second: number): Error {
+    const { series } = this.#sides.one;
+    const labels = (series[second] as OutputSeries).labels;
+    const group = bracedLabels(matchLabels(labels, this.#matching));
+    const side = this.#sides.oneIsLeft ? 'left' : 'right';
+    const duplicates = [bracedLabels((series[first] as OutputSeries).labels), bracedLabels(labels)].sort().join(', ');
+    return executionError(
+      `found duplicate series for the match group ${group} on the ${side} hand-side of the operation: [${duplicates}]` +
+        ';many-to-many matching not allowed: matching labels must be unique on one side',
+    );
+  }
+}
+
+/** Labels as Prometheus prints them in errors: the name is one of them. */
+function bracedLabels(labels: Labels): string {
+  const printed = labels.entries().map(([name, value]) => {
+    const printedName = /^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name) ? name : JSON.stringify(name);
+    return `${printedName}=${JSON.stringify(value)}`;
+  });
+  return `{${printed.join(', ')}}`;
+}
