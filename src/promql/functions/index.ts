@@ -1,0 +1,8 @@
+export { clampIsEmpty, type FloatFunction, floatFunctions, maxOf, minOf } from './float-functions.ts';
+export { KahanSum } from './kahan.ts';
+export { labelReplace, naturalCompare } from './labels.ts';
+export { bucketFraction, bucketQuantile, MonotonicityReport, quantileOf } from './quantile.ts';
+export { rangeFunctions } from './range-functions.ts';
+export type { RangeFunction, RangeWindow } from './range-window.ts';
+export { smoothingProblem } from './rate.ts';
+export { type FunctionSignature, functionSignatures } from './signatures.ts';
