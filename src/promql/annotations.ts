@@ -1,12 +1,7 @@
 // Warnings and infos that a query gathers: Prometheus's texts, deduplicated, with the position of the expression that they are
 // about. As in Prometheus's API at most ten of each kind are given out, and the rest counted.
+import type { MonotonicityReport } from './functions/index.ts';
 import { formatGeneral } from './operators/general-format.ts';
-
-export interface PositionedText {
-  readonly text: string;
-  /** UTF-16 offset into the query. */
-  readonly offset: number;
-}
 
 const shownMax = 10;
 
@@ -19,13 +14,6 @@ interface MendedBuckets {
   bucketMax: number;
   differenceMax: number;
   count: number;
-}
-
-export interface BucketsMend {
-  readonly timeMs: number;
-  readonly bucketMin: number;
-  readonly bucketMax: number;
-  readonly differenceMax: number;
 }
 
 export class Annotations {
@@ -66,26 +54,19 @@ export class Annotations {
   }
 
   /** Bucket counts that fell where they should have risen; mends of one metric are summed up in one info. */
-  mendedBuckets(metricName: string, mend: BucketsMend, offset: number): void {
+  mendedBuckets(metricName: string, report: MonotonicityReport, timeMs: number, offset: number): void {
+    const { bucketMin, bucketMax, differenceMax } = report;
     const earlier = this.#mended.get(metricName);
     if (!earlier) {
-      const { timeMs, bucketMin, bucketMax, differenceMax } = mend;
-      this.#mended.set(metricName, {
-        offset,
-        startMs: timeMs,
-        endMs: timeMs,
-        bucketMin,
-        bucketMax,
-        differenceMax,
-        count: 1,
-      });
+      const span = { offset, startMs: timeMs, endMs: timeMs };
+      this.#mended.set(metricName, { ...span, bucketMin, bucketMax, differenceMax, count: 1 });
       return;
     }
-    earlier.startMs = Math.min(earlier.startMs, mend.timeMs);
-    earlier.endMs = Math.max(earlier.endMs, mend.timeMs);
-    earlier.bucketMin = Math.min(earlier.bucketMin, mend.bucketMin);
-    earlier.bucketMax = Math.max(earlier.bucketMax, mend.bucketMax);
-    earlier.differenceMax = Math.max(earlier.differenceMax, mend.differenceMax);
+    earlier.startMs = Math.min(earlier.startMs, timeMs);
+    earlier.endMs = Math.max(earlier.endMs, timeMs);
+    earlier.bucketMin = Math.min(earlier.bucketMin, bucketMin);
+    earlier.bucketMax = Math.max(earlier.bucketMax, bucketMax);
+    earlier.differenceMax = Math.max(earlier.differenceMax, differenceMax);
     earlier.count++;
   }
 

@@ -1,14 +1,23 @@
 // From a function call that gives an instant vector to its operator.
 import { TimbalaError } from '../../base/index.ts';
 import { Labels } from '../../model/index.ts';
-import { bucketFraction, bucketQuantile, floatFunctions, rangeFunctions } from '../functions/index.ts';
-import type { RangeFunction } from '../functions/range-window.ts';
+import {
+  bucketFraction,
+  bucketQuantile,
+  type FloatFunction,
+  floatFunctions,
+  MonotonicityReport,
+  type RangeFunction,
+  rangeFunctions,
+  smoothingProblem,
+} from '../functions/index.ts';
 import type { Grid } from '../plan/grid.ts';
 import { type CallNode, isRange, type PlanNode, planType, type RangeNode } from '../plan/plan-node.ts';
 import { AbsentOperator } from './absent.ts';
 import { type BuildContext, buildRange, buildVector } from './build.ts';
 import { evaluateScalar } from './build-scalar.ts';
 import { ClassicHistogramOperator } from './classic-histogram.ts';
+import { executionError } from './errors.ts';
 import { FloatFunctionOperator, ReplacedValuesOperator } from './float-function.ts';
 import { InstantSelectorOperator } from './instant-selector.ts';
 import { joinLabels, replaceLabels } from './label-functions.ts';
@@ -85,12 +94,7 @@ function evaluationTimes(grid: Grid): Float64Array {
   return grid.timestampsMs().map((timeMs) => timeMs / 1000);
 }
 
-function buildFloatCall(
-  node: CallNode,
-  compute: (value: number, parameters: Float64Array) => number,
-  grid: Grid,
-  context: BuildContext,
-): VectorOperator {
+function buildFloatCall(node: CallNode, compute: FloatFunction, grid: Grid, context: BuildContext): VectorOperator {
   const { evaluation } = context;
   // Only the date functions can do without a vector: they take the time of evaluation.
   const input =
@@ -150,11 +154,12 @@ function buildHistogramQuantile(node: CallNode, grid: Grid, context: BuildContex
   const quantiles = evaluateScalar(argumentOf(node, 0), grid, context);
   warnOfEachQuantile(quantiles, argumentOf(node, 0), context);
   const offset = argumentOf(node, 1).position.start;
+  const report = new MonotonicityReport();
   return new ClassicHistogramOperator(
     vectorArgument(node, 1, grid, context),
     ({ upperBounds, counts, count, step, metricName }) => {
-      const { value, forced } = bucketQuantile(quantiles[step] as number, upperBounds, counts, count);
-      if (forced) evaluation.annotations.mendedBuckets(metricName, { ...forced, timeMs: grid.timeMs(step) }, offset);
+      const value = bucketQuantile(quantiles[step] as number, upperBounds, counts, count, report);
+      if (report.forced) evaluation.annotations.mendedBuckets(metricName, report, grid.timeMs(step), offset);
       return value;
     },
     { stepsCount: grid.stepsCount, offset },
@@ -211,8 +216,17 @@ const anySample: RangeFunction = () => 1;
 
 function rangeFunction(name: string): RangeFunction {
   const compute = rangeFunctions.get(name);
+  if (compute && name === 'double_exponential_smoothing') return withCheckedFactors(compute);
   if (compute) return compute;
   throw new TimbalaError('PROMQL_NOT_SUPPORTED', `function ${name} is not supported; rewrite the query without it`);
+}
+
+function withCheckedFactors(compute: RangeFunction): RangeFunction {
+  return (window, parameters) => {
+    const problem = smoothingProblem(parameters);
+    if (problem !== undefined) throw executionError(problem);
+    return compute(window, parameters);
+  };
 }
 
 const counterSuffix = /_(?:total|sum|count|bucket)$/;

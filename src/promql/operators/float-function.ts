@@ -1,10 +1,8 @@
 // Functions from value to value, step by step: abs, clamp, round, sin, hour, … and negation.
+import type { FloatFunction } from '../functions/index.ts';
 import { type Evaluation, type OutputSeries, type Row, type VectorOperator } from './operator.ts';
 import { keepWhere } from './binary-combine.ts';
 import { dropNames } from './series-naming.ts';
-
-/** `parameters`: the function's scalar arguments at this step. */
-export type FloatFunction = (value: number, parameters: Float64Array) => number;
 
 export interface FloatFunctionOptions {
   readonly compute: FloatFunction;

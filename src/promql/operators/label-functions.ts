@@ -48,8 +48,8 @@ export function joinLabels(input: VectorOperator, options: LabelJoin, stepsCount
   return mergeDuplicates(renamed(input, series), stepsCount);
 }
 
-/** `labels` undefined: unchanged, because the pattern did not match. */
-function withLabels(series: OutputSeries, labels: Labels | undefined, destination: string): OutputSeries {
-  if (labels === undefined) return series;
+function withLabels(series: OutputSeries, labels: Labels, destination: string): OutputSeries {
+  // The same object: the pattern did not match.
+  if (labels === series.labels) return series;
   return { labels, dropsName: series.dropsName && destination !== metricNameLabel };
 }

@@ -1,7 +1,7 @@
 // Functions over range vectors (rate, max_over_time, …): each series' samples are read once, and the function is called with
 // the window of every step.
 import { SampleBuffer } from '../../model/index.ts';
-import type { RangeFunction, RangeWindow } from '../functions/range-window.ts';
+import type { RangeFunction, RangeWindow } from '../functions/index.ts';
 import type { Grid, Reference } from '../plan/grid.ts';
 import type { OutputSeries, Row, VectorOperator } from './operator.ts';
 import type { RangeSource } from './range-source.ts';

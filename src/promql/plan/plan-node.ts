@@ -2,7 +2,7 @@
 // steps filled in, and one node that the syntax lacks (step-invariant). Optimizer rules map plan to plan; nodes are immutable.
 import type { Matcher } from '../../model/index.ts';
 import type { AggregationOperator, BinaryOperator, Position, ValueType, VectorMatching } from '../parse/ast.ts';
-import { functionSignatures } from '../functions/signatures.ts';
+import { functionSignatures } from '../functions/index.ts';
 import type { Reference } from './grid.ts';
 
 export type PlanNode =
