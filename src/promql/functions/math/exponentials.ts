@@ -13,6 +13,8 @@ export function exp(x: number): number {
   if (x > overflow) return Infinity;
   if (x < -745.2) return 0;
   const exponent = roundHalfEven(x * Math.LOG2E);
+  // Go's assembly counts on the exponent alone to see an overflow.
+  if (exponent >= 1024) return Infinity;
   // A sixteenth of the rest, so that a short Taylor series is enough; squared four times at the end.
   const r = (x - exponent * ln2Upper - exponent * ln2Lower) * 0.0625;
   let series = 2.4801587301587301587e-5;

@@ -5,7 +5,7 @@ import { exp } from './exponentials.ts';
 import { log, log1p } from './logarithms.ts';
 
 export function sinh(x: number): number {
-  const magnitude = Math.abs(x);
+  const magnitude = x < 0 ? -x : x;
   let value: number;
   if (magnitude > 21) {
     value = exp(magnitude) * 0.5;
@@ -52,7 +52,7 @@ export function tanh(x: number): number {
 
 export function asinh(x: number): number {
   if (!Number.isFinite(x)) return x;
-  const magnitude = Math.abs(x);
+  const magnitude = x < 0 ? -x : x;
   let value: number;
   if (magnitude > 2 ** 28) value = log(magnitude) + Math.LN2;
   else if (magnitude > 2) value = log(2 * magnitude + 1 / (Math.sqrt(magnitude * magnitude + 1) + magnitude));
@@ -74,7 +74,7 @@ export function atanh(x: number): number {
   if (!(x >= -1 && x <= 1)) return NaN;
   if (x === 1) return Infinity;
   if (x === -1) return -Infinity;
-  const magnitude = Math.abs(x);
+  const magnitude = x < 0 ? -x : x;
   let value: number;
   if (magnitude < 2 ** -28) {
     value = magnitude;
