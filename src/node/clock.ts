@@ -1,4 +1,4 @@
-// The real clock. Timers are unreferenced: what keeps the process alive is its sockets, not its intervals.
+// The real clock. A delay of 0 means after the I/O events that are at hand. Timers are unreferenced: what keeps the process alive is its sockets, not its intervals.
 import type { Clock, Timer } from '../ports/index.ts';
 
 export class SystemClock implements Clock {
@@ -11,6 +11,10 @@ export class SystemClock implements Clock {
   }
 
   setTimer(delayMs: number, callback: () => void): Timer {
+    if (delayMs <= 0) {
+      const immediate = setImmediate(callback);
+      return { cancel: () => clearImmediate(immediate) };
+    }
     const handle = setTimeout(callback, delayMs);
     handle.unref();
     return { cancel: () => clearTimeout(handle) };

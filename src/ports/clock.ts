@@ -4,7 +4,10 @@ export interface Clock {
   nowMs(): number;
   /** Monotonic time, ms with fractions, origin arbitrary. */
   monotonicMs(): number;
-  /** Calls `callback` once, `delayMs` from now, unless cancelled. Does not keep the process alive. */
+  /**
+   * Calls `callback` once, `delayMs` from now (0: after the events that are at hand), unless cancelled. Does not keep the
+   * process alive.
+   */
   setTimer(delayMs: number, callback: () => void): Timer;
 }
 

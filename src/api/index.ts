@@ -1,0 +1,15 @@
+export { answerCall, type ApiAnswer } from './answer.ts';
+export type { AnswerChunks, ApiCall, QueryContext, QueryEndpoint } from './call.ts';
+export { ApiError, errorAnswer, type ErrorType, toApiError } from './errors.ts';
+export { Parameters } from './parameters.ts';
+export {
+  buildInfoHandler,
+  configHandler,
+  flagsHandler,
+  healthyHandler,
+  metadataHandler,
+  readyHandler,
+  type RuntimeInfo,
+  runtimeInfoHandler,
+} from './status.ts';
+export { type WriteBody, writeHandler, type WriteLimits, type WriteQueue, type WriteResult } from './write.ts';

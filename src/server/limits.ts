@@ -1,0 +1,27 @@
+// Constants of a node. An option must earn its place; these have good values for everyone.
+import { kib, mib, minuteMs, secondMs } from '../base/index.ts';
+
+/** Longest time a query may take, waiting included: Prometheus's query.timeout. */
+export const queryTimeoutMs = 2 * minuteMs;
+/** Queries at work, or with an answer that its client has not taken yet: Prometheus's query.max-concurrency. */
+export const queriesActiveMax = 20;
+/** Queries that wait for one of these places; beyond, 503. */
+export const queriesWaitingMax = 1000;
+/** Longest form in the body of a query; Go's own limit. */
+export const formBytesMax = 10 * mib;
+
+/** Longest compressed body of a write, as the wire kernel has it. */
+export const writeBodyBytesMax = 32 * mib;
+/** Bodies that are being read or wait for the lane; beyond, 503 with Retry-After before a body is read. */
+export const writeQueueBytesMax = 64 * mib;
+/** What a body of unknown length is taken for until it has been read. */
+export const chunkedBodyReserveBytes = mib;
+export const writeRetryAfterSeconds = 1;
+/** Buffers for bodies come in powers of two from here on. */
+export const bodyBufferBytesMin = 16 * kib;
+/** Memory that idle body buffers may keep. */
+export const bodyBuffersIdleBytesMax = 16 * mib;
+
+export const selfScrapeIntervalMs = 15 * secondMs;
+/** How long connections may take to finish on SIGTERM; half of what Kubernetes gives. */
+export const closeGraceMs = 15 * secondMs;

@@ -1,0 +1,25 @@
+// The compactor worker: the keeper of MANIFEST and parts. It flushes, merges and deletes behind everything else.
+import { present, RpcPeer } from '../../base/index.ts';
+import { Keeper } from '../../storage/index.ts';
+import type { CompactorHandlers } from '../lane-protocol.ts';
+import { ReaderConnections } from './readers.ts';
+import { type RoleContext, type StorageStart, storagePorts } from './role.ts';
+
+export async function startCompactorRole(role: RoleContext): Promise<void> {
+  role.ports.lowerThreadPriority(10);
+  const start = role.start as StorageStart;
+  const keeper = await Keeper.open({
+    ...storagePorts(role.ports, start),
+    retention: start.retention,
+    lane: present(role.channels['lane'], 'channel to the lane'),
+  });
+  const readers = new ReaderConnections((channel) => keeper.serve(channel));
+  const handlers: CompactorHandlers = {
+    connectReader: (connection) => readers.connect(connection),
+    disconnectReader: ({ readerId }) => readers.disconnect(readerId),
+    status: () => keeper.status(),
+    compact: () => keeper.compactNow(),
+    close: () => keeper.close(),
+  };
+  void new RpcPeer(role.channel, handlers);
+}
