@@ -1,15 +1,15 @@
 // Q1: ten queries over 3,000 series × 24 h at 15 s, the whole HTTP request, medians of interleaved rounds, no result cache.
-import { Client } from 'undici';
-import { dayMs, hourMs, secondMs } from '../src/base/index.ts';
-import { ServerProcess } from '../test/support/processes.ts';
-import { loadDefaults, prepareLoad } from './load/generator.ts';
-import { send } from './load/sender.ts';
-import { seriesPerTarget } from './load/target.ts';
-import { geometricMean, progress, type Row } from './report.ts';
-import { type BenchOptions, loadEndMs, Measurements, scaled } from './run.ts';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { removeDirectory } from '../test/support/processes.ts';
+import { Client } from 'undici';
+import { dayMs, hourMs, secondMs } from '../src/base/index.ts';
+import { removeDirectory, ServerProcess } from '../test/support/processes.ts';
+import { type LoadBody, loadDefaults, prepareLoad } from './load/generator.ts';
+import { send } from './load/sender.ts';
+import { seriesPerTarget } from './load/target.ts';
+import type { Peer } from './peers.ts';
+import { geometricMean, progress, type Row } from './report.ts';
+import { type BenchOptions, loadEndMs, Measurements, scaled } from './run.ts';
 
 const quietTimeoutMs = 120 * secondMs;
 const roundsPerQuery = 5;
@@ -77,7 +77,46 @@ function extent(answer: string): string {
   return `${data.result.length} series, ${points} points`;
 }
 
-async function startLoaded(options: BenchOptions, endMs: number): Promise<Map<string, ServerProcess>> {
+async function load(options: BenchOptions, peer: Peer, bodies: readonly LoadBody[]): Promise<ServerProcess> {
+  progress(`Q1: loading ${peer.name}`);
+  const directory = join(options.workDirectory, peer.name);
+  removeDirectory(directory);
+  mkdirSync(directory, { recursive: true });
+  const server = await ServerProcess.start(await peer.launch({ directory }));
+  await send(server.url, bodies);
+  await server.quiet(quietTimeoutMs);
+  return server;
+}
+
+interface NamedClient {
+  readonly name: string;
+  readonly client: Client;
+}
+
+async function measureQuery(
+  query: BenchQuery,
+  what: string,
+  endMs: number,
+  clients: readonly NamedClient[],
+  into: Measurements,
+): Promise<void> {
+  progress(`Q1: ${query.text}`);
+  const path = pathOf(query, endMs);
+  // Once unmeasured: what every server reads from disk for the first time is not compared here.
+  const extents = new Map<string, string>();
+  for (const { name, client } of clients) extents.set(name, extent((await timedRequest(client, path)).answer));
+  if (new Set(extents.values()).size > 1) {
+    progress(`ANSWERS DIFFER: ${[...extents].map(([name, size]) => `${name}: ${size}`).join('; ')}`);
+  }
+  for (let round = 0; round < roundsPerQuery; round++) {
+    for (const { name, client } of clients) {
+      into.add(what, 'ms', name, (await timedRequest(client, path)).elapsedMs);
+    }
+  }
+}
+
+export async function benchQueryLatency(options: BenchOptions): Promise<Row[]> {
+  const endMs = loadEndMs();
   progress('Q1: preparing');
   const { bodies } = prepareLoad({
     ...loadDefaults,
@@ -87,49 +126,24 @@ async function startLoaded(options: BenchOptions, endMs: number): Promise<Map<st
     startMs: endMs - dayMs,
     durationMs: dayMs,
   });
-  const servers = new Map<string, ServerProcess>();
-  for (const peer of options.peers) {
-    const directory = join(options.workDirectory, peer.name);
-    removeDirectory(directory);
-    mkdirSync(directory, { recursive: true });
-    const server = await ServerProcess.start(await peer.launch({ directory }));
-    servers.set(peer.name, server);
-    progress(`Q1: loading ${peer.name}`);
-    await send(server.url, bodies);
-    await server.quiet(quietTimeoutMs);
-  }
-  return servers;
-}
-
-export async function benchQueryLatency(options: BenchOptions): Promise<Row[]> {
-  const endMs = loadEndMs();
-  const servers = await startLoaded(options, endMs);
-  const measurements = new Measurements();
-  const clients = [...servers].map(([name, server]) => ({
-    name,
-    client: new Client(server.url, { headersTimeout: 0, bodyTimeout: 0 }),
-  }));
-  for (const [index, query] of benchQueries.entries()) {
-    const what = `Q1.${index + 1} \`${query.text.replaceAll('|', '\\|')}\``;
-    progress(`Q1: ${query.text}`);
-    const path = pathOf(query, endMs);
-    const extents = new Map<string, string>();
-    for (const { name, client } of clients) extents.set(name, extent((await timedRequest(client, path)).answer));
-    if (new Set(extents.values()).size > 1) {
-      progress(`ANSWERS DIFFER: ${[...extents].map(([name, size]) => `${name}: ${size}`).join('; ')}`);
+  const servers: ServerProcess[] = [];
+  try {
+    const clients: NamedClient[] = [];
+    for (const peer of options.peers) {
+      const server = await load(options, peer, bodies);
+      servers.push(server);
+      clients.push({ name: peer.name, client: new Client(server.url, { headersTimeout: 0, bodyTimeout: 0 }) });
     }
-    for (let round = 0; round < roundsPerQuery; round++) {
-      for (const { name, client } of clients) {
-        measurements.add(what, 'ms', name, (await timedRequest(client, path)).elapsedMs);
-      }
+    const measurements = new Measurements();
+    for (const [index, query] of benchQueries.entries()) {
+      const what = `Q1.${index + 1} \`${query.text.replaceAll('|', '\\|')}\``;
+      await measureQuery(query, what, endMs, clients, measurements);
     }
+    await Promise.all(clients.map(({ client }) => client.close()));
+    return withGeometricMean(measurements.rows());
+  } finally {
+    for (const server of servers) await server.kill();
   }
-  await Promise.all(clients.map(({ client }) => client.close()));
-  for (const [name, server] of servers) {
-    await server.kill();
-    removeDirectory(join(options.workDirectory, name));
-  }
-  return withGeometricMean(measurements.rows());
 }
 
 function withGeometricMean(rows: readonly Row[]): Row[] {

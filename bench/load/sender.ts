@@ -6,6 +6,11 @@ import type { LoadBody } from './generator.ts';
 
 const retryAfterDefaultMs = 100;
 const retriesMax = 600;
+/**
+ * How many bodies a connection may be ahead of the slowest, each. Load is sent faster than time passes, and Prometheus refuses
+ * samples that are an hour older than its newest.
+ */
+const bodiesAheadMax = 16;
 
 const writeHeaders = {
   'content-type': 'application/x-protobuf',
@@ -23,16 +28,10 @@ export interface SendReport {
   readonly latencyP99Ms: number;
 }
 
-export interface SendOptions {
-  readonly path?: string;
-  /** Called after each acknowledgement. */
-  readonly acknowledged?: (body: LoadBody) => void;
-}
-
 /** Sends one body until it is acknowledged; returns how often it had to be sent again. */
-export async function sendBody(pool: Pool, body: Uint8Array, path = '/api/v1/write'): Promise<number> {
+export async function sendBody(pool: Pool, body: Uint8Array): Promise<number> {
   for (let retries = 0; ; retries++) {
-    const response = await pool.request({ path, method: 'POST', headers: writeHeaders, body });
+    const response = await pool.request({ path: '/api/v1/write', method: 'POST', headers: writeHeaders, body });
     const text = await response.body.text();
     if (response.statusCode >= 200 && response.statusCode < 300) return retries;
     const busy = response.statusCode === 503 || response.statusCode === 429;
@@ -42,25 +41,62 @@ export async function sendBody(pool: Pool, body: Uint8Array, path = '/api/v1/wri
   }
 }
 
+/** Keeps connections together: positions are indexes into the list of all bodies, which is in time order. */
+class Pace {
+  readonly #positions: Map<number, number>;
+  readonly #aheadMax: number;
+  #waiting: (() => void)[] = [];
+
+  constructor(shards: Iterable<number>) {
+    this.#positions = new Map(Array.from(shards, (shard) => [shard, 0]));
+    this.#aheadMax = bodiesAheadMax * this.#positions.size;
+  }
+
+  /** Resolves once `shard` may send the body at `position`. */
+  async reach(shard: number, position: number): Promise<void> {
+    this.#move(() => this.#positions.set(shard, position));
+    while (position - Math.min(...this.#positions.values()) > this.#aheadMax) {
+      await new Promise<void>((resolve) => {
+        this.#waiting.push(resolve);
+      });
+    }
+  }
+
+  /** `shard` has nothing more to send (or has failed): nobody waits for it. */
+  leave(shard: number): void {
+    this.#move(() => this.#positions.delete(shard));
+  }
+
+  #move(change: () => void): void {
+    change();
+    for (const resume of this.#waiting.splice(0)) resume();
+  }
+}
+
 /** Sends all bodies to the server at `url`; resolves when the last one is acknowledged. */
-export async function send(url: string, bodies: readonly LoadBody[], options: SendOptions = {}): Promise<SendReport> {
-  const shards = Map.groupBy(bodies, ({ shard }) => shard);
+export async function send(url: string, bodies: readonly LoadBody[]): Promise<SendReport> {
+  const shards = Map.groupBy(bodies.entries(), ([, { shard }]) => shard);
   const pool = new Pool(url, { connections: shards.size, pipelining: 1, headersTimeout: 0, bodyTimeout: 0 });
+  const pace = new Pace(shards.keys());
   const latenciesMs: number[] = [];
   let samplesCount = 0;
   let retriesCount = 0;
   const startedMs = performance.now();
-  const sendShard = async (shard: readonly LoadBody[]): Promise<void> => {
-    for (const body of shard) {
-      const sentMs = performance.now();
-      retriesCount += await sendBody(pool, body.body, options.path);
-      latenciesMs.push(performance.now() - sentMs);
-      samplesCount += body.samplesCount;
-      options.acknowledged?.(body);
+  const sendShard = async (shard: number, shardBodies: readonly [number, LoadBody][]): Promise<void> => {
+    try {
+      for (const [position, body] of shardBodies) {
+        await pace.reach(shard, position);
+        const sentMs = performance.now();
+        retriesCount += await sendBody(pool, body.body);
+        latenciesMs.push(performance.now() - sentMs);
+        samplesCount += body.samplesCount;
+      }
+    } finally {
+      pace.leave(shard);
     }
   };
   try {
-    await Promise.all([...shards.values()].map(sendShard));
+    await Promise.all(Array.from(shards, ([shard, shardBodies]) => sendShard(shard, shardBodies)));
   } finally {
     await pool.destroy();
   }
