@@ -1,6 +1,17 @@
 // What the storage actors call on each other, over base/rpc.ts. The three ends are compiled together: nothing here is
 // stable between versions, and nothing of it reaches the disk.
+import type { Handlers, Transferred } from '../base/index.ts';
 import type { PartEntry, Tombstone } from './manifest/manifest-edit.ts';
+
+/** The handlers that serve `Methods`: results may be promised, or handed over with their buffers. */
+export type Served<Methods extends Handlers> = {
+  readonly [Name in keyof Methods]: (
+    argument: Parameters<Methods[Name]>[0],
+  ) =>
+    | ReturnType<Methods[Name]>
+    | Promise<Awaited<ReturnType<Methods[Name]>>>
+    | Transferred<Awaited<ReturnType<Methods[Name]>>>;
+};
 
 /** What is deleted, and since when: what a lane refuses and readers clip. */
 export interface Policy {

@@ -1,0 +1,415 @@
+// A lane: takes write requests in, keeps them in its log and its head, and hands frozen generations to the keeper. It alone
+// writes its log and its head. Lives in one thread; readers and the keeper see its head through shared memory.
+// Invariants: a write resolves only when its samples are on disk; generations are flushed in order, so "flushed up to g"
+// says everything about the log; samples in the head that were never acknowledged (a failed log write) may become visible.
+import { gib, hasCode, hourMs, mib, minuteMs, RpcPeer, secondMs, TimbalaError } from '../../base/index.ts';
+import type { Channel, Timer } from '../../ports/index.ts';
+import { WireKernel, type WireLimits } from '../../wasm/index.ts';
+import type { LaneActor, LaneStatus, MetricMetadata, ReplayReport, StoragePorts, WriteOutcome } from '../contracts.ts';
+import { type Generation, Generations } from '../head/generations.ts';
+import { listSegments, type LogSegment } from '../log/log-reader.ts';
+import { LogWriter } from '../log/log-writer.ts';
+import type { KeeperForLane, LaneForKeeper, Policy, Served } from '../protocol.ts';
+import { TombstoneIndex } from '../tombstones.ts';
+import { Ingest } from './ingest.ts';
+import { MetadataStore } from './metadata-store.ts';
+import { Replay } from './replay.ts';
+import { ReaderConnection } from './snapshots.ts';
+
+export interface LaneLimits {
+  /** A generation is frozen when it reaches any of the four. */
+  readonly generationSamplesMax: number;
+  readonly generationLogBytesMax: number;
+  readonly generationAgeMsMax: number;
+  readonly headShareMax: number;
+  /** Kernel memory of one head; two may live while one replaces the other. */
+  readonly headBytesMax: number;
+  readonly segmentBytesMax: number;
+  /** Log bytes that may wait for their sync before writes are refused with LANE_BUSY. */
+  readonly pendingBytesMax: number;
+  readonly lingerMs: number;
+  /** Samples may be so far ahead of this node's clock. */
+  readonly futureMs: number;
+  readonly metadataEntriesMax: number;
+  readonly wire: Partial<WireLimits>;
+}
+
+export const defaultLaneLimits: LaneLimits = {
+  generationSamplesMax: 64_000_000,
+  generationLogBytesMax: 512 * mib,
+  generationAgeMsMax: 2 * hourMs,
+  headShareMax: 0.75,
+  headBytesMax: 2 * gib,
+  segmentBytesMax: 64 * mib,
+  pendingBytesMax: 64 * mib,
+  lingerMs: 1,
+  futureMs: 10 * minuteMs,
+  metadataEntriesMax: 65_536,
+  wire: {},
+};
+
+export interface LaneOptions extends StoragePorts {
+  readonly lane?: number;
+  /** To the keeper. */
+  readonly keeper: Channel;
+  /** The process must end: what is on disk is unknown, or the head is broken. It replays on its next start. */
+  readonly onFatal: (error: unknown) => void;
+  readonly limits?: Partial<LaneLimits>;
+}
+
+const tickMs = 30 * secondMs;
+const flushRetryMs = 10 * secondMs;
+/** Memory figures cost a call into the kernel: taken once in so many writes. */
+const writesPerMemoryCheck = 64;
+
+export class Lane implements LaneActor {
+  readonly replayed: Promise<ReplayReport>;
+  readonly #options: LaneOptions;
+  readonly #limits: LaneLimits;
+  readonly #lane: number;
+  readonly #keeper: RpcPeer<KeeperForLane>;
+  readonly #wire: WireKernel;
+  readonly #log: LogWriter;
+  readonly #ingest: Ingest;
+  readonly #generations: Generations;
+  readonly #metadata: MetadataStore;
+  #policy: Policy;
+  #tombstones: TombstoneIndex;
+  #active: Generation | undefined;
+  #lastNumber: number;
+  /** All flushes so far, in order; the first one waits for the replay. */
+  #flushes: Promise<void>;
+  /** What of earlier runs' log has not been flushed partly: flushed before any generation of this run. */
+  #replayTarget: Generation | undefined;
+  #catalogVersionMin = 0;
+  #replaying = true;
+  #closing = false;
+  #timer: Timer | undefined;
+  #activeSamplesCount = 0;
+  readonly #totals = { samples: 0, duplicates: 0, rejected: 0, requests: 0, busy: 0 };
+
+  /** Opens the log; writes are taken as soon as this resolves, while the log of earlier runs is still being read. */
+  static async open(options: LaneOptions): Promise<Lane> {
+    const lane = options.lane ?? 0;
+    let opened: Lane | undefined;
+    const handlers: Served<LaneForKeeper> = { policy: (policy) => opened?.setPolicy(policy) };
+    const keeper = new RpcPeer<KeeperForLane>(options.keeper, handlers);
+    const { flushedGeneration, policy } = await keeper.call('hello', { lane });
+    const { disk } = options;
+    if (!disk.exists('log')) {
+      disk.makeDirectory('log');
+      disk.syncDirectory('.');
+    }
+    opened = new Lane(options, lane, keeper, policy, flushedGeneration);
+    return opened;
+  }
+
+  private constructor(
+    options: LaneOptions,
+    lane: number,
+    keeper: RpcPeer<KeeperForLane>,
+    policy: Policy,
+    flushedGeneration: number,
+  ) {
+    this.#options = options;
+    this.#limits = { ...defaultLaneLimits, ...options.limits };
+    this.#lane = lane;
+    this.#keeper = keeper;
+    this.#policy = policy;
+    this.#tombstones = new TombstoneIndex(policy.tombstones);
+    this.#wire = new WireKernel(options.modules.wire, options.random, this.#limits.wire);
+    this.#generations = new Generations(options.modules.head, this.#limits.headBytesMax);
+    this.#metadata = new MetadataStore(this.#limits.metadataEntriesMax);
+    const { disk, clock, random } = options;
+    const { segmentBytesMax, lingerMs } = this.#limits;
+    this.#log = new LogWriter({
+      disk,
+      clock,
+      random,
+      lane,
+      segmentBytesMax,
+      lingerMs,
+      onFatal: options.onFatal,
+      onGenerationFailed: (generation, error) => this.#recoverFromFailedWrite(generation, error),
+    });
+    this.#ingest = new Ingest(this.#wire, this.#log);
+    this.#removeLog(flushedGeneration);
+    const segments = listSegments(disk, lane);
+    this.#lastNumber = Math.max(flushedGeneration, segments.at(-1)?.generation ?? 0);
+    // The number of the generation for new writes must be above all that are replayed.
+    this.#openActive();
+    this.replayed = this.#replay(segments);
+    this.replayed.catch(() => undefined); // reported by onFatal; whoever waits for it sees it too
+    this.#flushes = this.replayed.then(() => this.#replayTarget && this.#flush(this.#replayTarget, true));
+    this.#scheduleTick();
+  }
+
+  /** Called by the keeper: other retention, other tombstones. */
+  setPolicy(policy: Policy): void {
+    this.#policy = policy;
+    this.#tombstones = new TombstoneIndex(policy.tombstones);
+  }
+
+  async write(body: Uint8Array): Promise<WriteOutcome> {
+    this.#totals.requests++;
+    const outcome = this.#store(body);
+    await this.#log.commit();
+    this.#totals.samples += outcome.samplesCount;
+    this.#totals.duplicates += outcome.duplicatesCount;
+    for (const { samplesCount } of outcome.rejections) this.#totals.rejected += samplesCount;
+    return outcome;
+  }
+
+  // Synchronous, so that a body is decoded, appended and logged without another one in between.
+  #store(body: Uint8Array): WriteOutcome {
+    if (this.#closing) throw this.#busy('the node is stopping');
+    if (this.#log.pendingBytes > this.#limits.pendingBytesMax) throw this.#busy('the disk is slower than the writers');
+    const active = this.#active ?? this.#openActiveOrBusy();
+    const batch = this.#ingest.decode(body, this.#bounds());
+    for (const entry of batch.metadata) this.#metadata.add(entry);
+    try {
+      const outcome = this.#ingest.store(batch, active, this.#tombstones);
+      this.#activeSamplesCount += outcome.samplesCount;
+      this.#freezeIfFull(active);
+      return outcome;
+    } catch (error) {
+      if (!hasCode(error, 'HEAD_MEMORY_FULL')) throw error;
+      this.#freezeActive('memory-full');
+      throw this.#busy('the memory for recent samples is full; it is being written to parts');
+    }
+  }
+
+  #bounds(): { minMs: number; maxMs: number } {
+    const nowMs = this.#options.clock.nowMs();
+    const { retentionMs, sizeHorizonMs } = this.#policy;
+    return { minMs: Math.max(nowMs - retentionMs, sizeHorizonMs), maxMs: nowMs + this.#limits.futureMs };
+  }
+
+  #busy(reason: string): TimbalaError {
+    this.#totals.busy++;
+    return new TimbalaError('LANE_BUSY', `${reason}; nothing was stored, send the samples again`);
+  }
+
+  #freezeIfFull(active: Generation): void {
+    const { generationSamplesMax, generationLogBytesMax } = this.#limits;
+    if (this.#activeSamplesCount >= generationSamplesMax) this.#freezeActive('samples');
+    else if (this.#log.generationBytes >= generationLogBytesMax) this.#freezeActive('log-size');
+    else if (this.#totals.requests % writesPerMemoryCheck === 0 && this.#isMemoryFull(active))
+      this.#freezeActive('memory');
+  }
+
+  #isMemoryFull({ live }: Generation): boolean {
+    const { bytes, bytesMax } = live.head.stats();
+    return bytes > this.#limits.headShareMax * bytesMax;
+  }
+
+  #openActive(): Generation {
+    const number = this.#lastNumber + 1;
+    const generation = this.#generations.open(number, this.#options.clock.monotonicMs());
+    this.#lastNumber = number;
+    try {
+      this.#log.beginGeneration(number);
+    } catch (error) {
+      this.#generations.freeze(generation);
+      generation.flushed = true;
+      this.#generations.dropObsolete();
+      throw error;
+    }
+    this.#active = generation;
+    this.#activeSamplesCount = 0;
+    return generation;
+  }
+
+  #openActiveOrBusy(): Generation {
+    try {
+      return this.#openActive();
+    } catch (error) {
+      if (hasCode(error, 'HEAD_NO_SLOT') || hasCode(error, 'HEAD_MEMORY_FULL')) {
+        throw this.#busy('recent samples are still being written to parts');
+      }
+      if (hasCode(error, 'DISK_FULL') || hasCode(error, 'DISK_IO'))
+        throw this.#busy(`the log can't be written (${String(error)})`);
+      throw error;
+    }
+  }
+
+  /** Freezes the active generation and hands it to the keeper; the next one opens at once, or with the next write. */
+  #freezeActive(reason: string): void {
+    const active = this.#active;
+    if (!active) return;
+    this.#active = undefined;
+    // Whoever waits for its last frames hears of a failure through their own commit.
+    this.#log.endGeneration().catch(() => undefined);
+    this.#generations.freeze(active);
+    const { bytes, samplesCount, seriesCount } = active.live.head.generationStats(active.slot);
+    this.#options.log.info('generation-frozen', {
+      generation: active.number,
+      reason,
+      bytes,
+      samplesCount,
+      seriesCount,
+    });
+    this.#flushes = this.#flushes.then(() => this.#flush(active, true));
+    this.#flushes.catch(() => undefined); // only a failed replay stops the flushes
+    if (this.#generations.replaceHeadIfDead()) this.#wire.clearReferences();
+    try {
+      this.#openActive();
+    } catch (error) {
+      this.#options.log.warn('generation-not-opened', { reason: String(error) });
+    }
+  }
+
+  #recoverFromFailedWrite(generation: number, error: unknown): void {
+    this.#options.log.error('log-write-failed', { generation, reason: String(error) });
+    if (this.#active?.number === generation) this.#freezeActive('write-failed');
+  }
+
+  /** Resolves when the generation is in parts. `final`: nothing more of these log generations will come. */
+  async #flush(generation: Generation, final: boolean): Promise<void> {
+    const { number, slot, live } = generation;
+    const request = { lane: this.#lane, generation: number, final, head: this.#generations.handle(live), slot };
+    for (;;) {
+      if (this.#closing) return;
+      try {
+        const { catalogVersion } = await this.#keeper.call('flush', request);
+        this.#catalogVersionMin = catalogVersion;
+        break;
+      } catch (error) {
+        if (hasCode(error, 'RPC_CLOSED') || this.#closing) return;
+        this.#options.log.error('flush-failed', { generation: number, reason: String(error), retryMs: flushRetryMs });
+        await this.#delay(flushRetryMs);
+      }
+    }
+    generation.flushed = true;
+    this.#generations.dropObsolete();
+    if (final) this.#removeLog(number);
+  }
+
+  #delay(delayMs: number): Promise<void> {
+    return new Promise((resolve) => this.#options.clock.setTimer(delayMs, resolve));
+  }
+
+  // A file that stays after a crash is removed on the next start: MANIFEST says which generations are flushed.
+  #removeLog(flushedGeneration: number): void {
+    const { disk, log } = this.#options;
+    try {
+      for (const { path, generation } of listSegments(disk, this.#lane)) {
+        if (generation <= flushedGeneration) disk.removeFile(path);
+      }
+    } catch (error) {
+      log.warn('log-not-removed', { flushedGeneration, reason: String(error) });
+    }
+  }
+
+  async #replay(segments: readonly LogSegment[]): Promise<ReplayReport> {
+    const { disk, clock, log } = this.#options;
+    const replay = new Replay({
+      disk,
+      clock,
+      log,
+      lane: this.#lane,
+      segments,
+      openGeneration: (number) => this.#generations.open(number, clock.monotonicMs()),
+      flushPartly: async (generation) => {
+        this.#generations.freeze(generation);
+        await this.#flush(generation, false);
+      },
+      isFull: (generation) => this.#isMemoryFull(generation),
+      isClosing: () => this.#closing,
+    });
+    // Not before the constructor has returned.
+    await Promise.resolve();
+    try {
+      const report = await replay.run();
+      this.#replayTarget = replay.target;
+      if (replay.target) this.#generations.freeze(replay.target);
+      this.#replaying = false;
+      return report;
+    } catch (error) {
+      if (!this.#closing) this.#options.onFatal(error);
+      throw error;
+    }
+  }
+
+  #scheduleTick(): void {
+    this.#timer = this.#options.clock.setTimer(tickMs, () => {
+      this.tick();
+      if (!this.#closing) this.#scheduleTick();
+    });
+  }
+
+  /** Freezes a generation that has grown old. Called by a timer; by hand in simulations. */
+  tick(): void {
+    const active = this.#active;
+    if (!active || this.#closing) return;
+    const ageMs = this.#options.clock.monotonicMs() - active.openedMs;
+    if (ageMs >= this.#limits.generationAgeMsMax && this.#activeSamplesCount > 0) this.#freezeActive('age');
+  }
+
+  serve(reader: Channel): () => void {
+    const connection = new ReaderConnection(
+      {
+        generations: this.#generations,
+        assertComplete: () => this.#assertReplayed(),
+        catalogVersionMin: () => this.#catalogVersionMin,
+      },
+      reader,
+    );
+    return () => connection.close();
+  }
+
+  #assertReplayed(): void {
+    if (!this.#replaying) return;
+    throw new TimbalaError('STORAGE_REPLAYING', 'the log is still being read; try again in a moment');
+  }
+
+  async flushNow(): Promise<void> {
+    await this.replayed;
+    if (this.#activeSamplesCount > 0) this.#freezeActive('asked');
+    await this.#flushes;
+  }
+
+  metadata(metric?: string): MetricMetadata[] {
+    return this.#metadata.list(metric);
+  }
+
+  status(): LaneStatus {
+    const generations = this.#generations.live.filter(({ flushed }) => !flushed);
+    const stats = generations
+      .map(({ live, slot }) => live.head.generationStats(slot))
+      .filter(({ samplesCount }) => samplesCount > 0);
+    const heads = this.#generations.heads.map(({ head }) => head.stats());
+    const { samples, duplicates, rejected, requests, busy } = this.#totals;
+    return {
+      seriesCount: this.#generations.current.head.stats().seriesCount,
+      headSamplesCount: stats.reduce((sum, { samplesCount }) => sum + samplesCount, 0),
+      headBytes: heads.reduce((sum, { bytes }) => sum + bytes, 0),
+      headMinMs: stats.length > 0 ? Math.min(...stats.map(({ minMs }) => minMs)) : undefined,
+      headMaxMs: stats.length > 0 ? Math.max(...stats.map(({ maxMs }) => maxMs)) : undefined,
+      generation: this.#lastNumber,
+      generationsCount: this.#generations.live.length,
+      logBytes: this.#log.generationBytes,
+      pendingBytes: this.#log.pendingBytes,
+      replaying: this.#replaying,
+      samplesTotal: samples,
+      duplicatesTotal: duplicates,
+      rejectedTotal: rejected,
+      requestsTotal: requests,
+      busyTotal: busy,
+      commitsTotal: this.#log.commitsTotal,
+      commitSeconds: this.#log.commitSeconds,
+    };
+  }
+
+  /** The head is not flushed: its log is replayed in seconds, and stopping must be quick. */
+  async close(): Promise<void> {
+    if (this.#closing) return;
+    this.#closing = true;
+    this.#timer?.cancel();
+    await this.#log.endGeneration().catch((error: unknown) => {
+      this.#options.log.error('log-not-closed', { reason: String(error) });
+    });
+    await this.replayed.catch(() => undefined);
+    this.#keeper.close('the lane has been closed');
+  }
+}
