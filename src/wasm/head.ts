@@ -1,90 +1,269 @@
 // The head's one writer: registry, generations, appending, the log's sample records. See head-contract.ts for the words.
-import { TimbalaError } from '../base/index.ts';
+// Belongs to one thread. Staged columns, and what `encodeSamples` returns, are views of kernel memory.
+import { assert, TimbalaError } from '../base/index.ts';
 import type { AppendOutcome, GenerationStats, HeadStats, StagedBatch } from './head-contract.ts';
+import {
+  align8,
+  extentBytes,
+  fingerprintBytes,
+  HeadKernel,
+  initialPages,
+  inputAddress,
+  labelBytesMax,
+  memoryFull,
+  pagesPerExtent,
+  type ScratchRegion,
+  slotsCount,
+} from './head-kernel.ts';
 
-const missing = (): never => {
-  throw new TimbalaError('NOT_BUILT', 'the head kernel is being built');
-};
+export interface HeadOptions {
+  /** Limit of kernel memory (4 MiB to 4 GiB); over it, calls that need more fail with HEAD_MEMORY_FULL. */
+  readonly bytesMax: number;
+  /** Secret of the hash tables; ports' Random is one. Without it they can be attacked by chosen label values. */
+  readonly random?: { fill(target: Uint8Array): void };
+}
+
+// Results of the kernel's `register` and `append`, and the states of its record decoder.
+const registerFull = 0xffffffff;
+const registerBadLabels = 0xfffffffe;
+const appendStatus = { appended: 0, full: 1, badBatch: 2, notActive: 3 } as const;
+const recordStatus = { decoded: 0, corrupt: 1, unknownVersion: 2 } as const;
+const recordHeaderBytes = 16;
+const recordRowBytesMax = 10;
+const recordSampleBytesMax = 17;
+const recordSlackBytes = 32;
+/** Where a staging region keeps counts that the kernel gives back. */
+const countsBytes = 16;
+
+interface Staging extends StagedBatch {
+  readonly addresses: {
+    readonly counts: number;
+    readonly refs: number;
+    readonly samplesEnd: number;
+    readonly firstUsed: number;
+    readonly timestamps: number;
+    readonly values: number;
+  };
+}
 
 export class Head {
-  /** To be posted to other threads, for HeadReader.attach. */
-  declare readonly memory: WebAssembly.Memory;
+  readonly #kernel: HeadKernel;
+  #stagingRegion: ScratchRegion | undefined;
+  #outputRegion: ScratchRegion | undefined;
+  #staging: Staging | undefined;
 
-  /** `bytesMax`: limit of kernel memory (at most 4 GiB); over it, calls that need more fail with HEAD_MEMORY_FULL. */
-  static create(_module: WebAssembly.Module, _options: { readonly bytesMax: number }): Head {
-    return missing();
+  private constructor(kernel: HeadKernel) {
+    this.#kernel = kernel;
+  }
+
+  static create(module: WebAssembly.Module, options: HeadOptions): Head {
+    const limitExtents = Math.min(2 ** 14 - 1, Math.floor(options.bytesMax / extentBytes));
+    assert(limitExtents * pagesPerExtent >= initialPages, `bytesMax ${options.bytesMax} is below 4 MiB`);
+    const memory = new WebAssembly.Memory({
+      initial: initialPages,
+      maximum: limitExtents * pagesPerExtent,
+      shared: true,
+    });
+    const kernel = new HeadKernel(module, memory);
+    const seed = new Uint32Array(2);
+    options.random?.fill(new Uint8Array(seed.buffer));
+    const laidOut = kernel.exports.initialize(limitExtents, seed[0] ?? 0, seed[1] ?? 0);
+    assert(laidOut, 'a fresh head fits into its initial memory');
+    return new Head(kernel);
+  }
+
+  /** To be posted to other threads, for HeadReader.attach. */
+  get memory(): WebAssembly.Memory {
+    return this.#kernel.memory;
   }
 
   /**
    * Finds or creates a series. `labels`: canonical label bytes (docs/formats/labels.md); `fingerprint`: its 16 bytes.
-   * Throws HEAD_MEMORY_FULL (nothing changed) or HEAD_BAD_LABELS (bytes that are no canonical label set, or beyond limits).
+   * Throws HEAD_MEMORY_FULL (nothing changed) or HEAD_BAD_LABELS (bytes that are no canonical label set, or more than 64 KiB
+   * or 1,024 labels).
    */
-  register(_labels: Uint8Array, _fingerprint: Uint8Array): number {
-    return missing();
+  register(labels: Uint8Array, fingerprint: Uint8Array): number {
+    assert(fingerprint.length === fingerprintBytes, 'a fingerprint has 16 bytes');
+    if (labels.length > labelBytesMax) throw badLabels(labels);
+    const { bytes } = this.#kernel;
+    bytes.set(fingerprint, inputAddress);
+    bytes.set(labels, inputAddress + fingerprintBytes);
+    const ref = this.#kernel.exports.register(labels.length) >>> 0;
+    if (ref === registerFull) throw memoryFull('one more series', this.#kernel);
+    if (ref === registerBadLabels) throw badLabels(labels);
+    return ref;
   }
 
-  /** Opens a generation in a free slot. Throws HEAD_NO_SLOT where four are live. */
+  /** Opens a generation in a free slot. Throws HEAD_NO_SLOT where all four are live. */
   openGeneration(): number {
-    return missing();
+    const slot = this.#kernel.exports.openGeneration();
+    if (slot === slotsCount) {
+      throw new TimbalaError(
+        'HEAD_NO_SLOT',
+        `${slotsCount} generations are live; a flush must end before the next one`,
+      );
+    }
+    return slot;
   }
 
   /** No append may follow. From here on, readers may read the slot in place. */
-  freezeGeneration(_slot: number): void {
-    return missing();
+  freezeGeneration(slot: number): void {
+    assert(this.generationStats(slot).state === 'active', `slot ${slot} is active`);
+    this.#kernel.exports.freezeGeneration(slot);
   }
 
   /** Gives the slot's memory back. The caller has made sure that nobody reads it any more. */
-  dropGeneration(_slot: number): void {
-    return missing();
+  dropGeneration(slot: number): void {
+    assert(this.generationStats(slot).state !== 'free', `slot ${slot} is live`);
+    this.#kernel.exports.dropGeneration(slot);
   }
 
   /** Makes room for a batch; the caller then fills the columns. Throws HEAD_MEMORY_FULL. */
-  stage(_rowsCount: number, _samplesCount: number): StagedBatch {
-    return missing();
+  stage(rowsCount: number, samplesCount: number): StagedBatch {
+    const rowColumnBytes = align8(rowsCount * 4);
+    const bytes = countsBytes + 3 * rowColumnBytes + samplesCount * 16;
+    this.#staging = undefined;
+    this.#stagingRegion = this.#kernel.growScratch(this.#stagingRegion, bytes);
+    const counts = this.#stagingRegion.address;
+    const refs = counts + countsBytes;
+    const samplesEnd = refs + rowColumnBytes;
+    const firstUsed = samplesEnd + rowColumnBytes;
+    const timestamps = firstUsed + rowColumnBytes;
+    const values = timestamps + samplesCount * 8;
+    const { buffer } = this.#kernel.bytes;
+    this.#staging = {
+      rowsCount,
+      samplesCount,
+      refs: new Uint32Array(buffer, refs, rowsCount),
+      samplesEnd: new Uint32Array(buffer, samplesEnd, rowsCount),
+      timestampsMs: new BigInt64Array(buffer, timestamps, samplesCount),
+      valueBits: new BigUint64Array(buffer, values, samplesCount),
+      addresses: { counts, refs, samplesEnd, firstUsed, timestamps, values },
+    };
+    return this.#staging;
+  }
+
+  #staged(): Staging {
+    assert(this.#staging, 'a batch is staged');
+    return this.#staging;
   }
 
   /**
    * Appends the staged batch to an active generation: all of it, or (HEAD_MEMORY_FULL, thrown before anything changed)
    * nothing. The staged columns stay as they are, so `encodeSamples` may come before or after.
    */
-  append(_slot: number): AppendOutcome {
-    return missing();
+  append(slot: number): AppendOutcome {
+    const { rowsCount, samplesCount, addresses } = this.#staged();
+    const { refs, samplesEnd, timestamps, values, firstUsed, counts } = addresses;
+    const kernel = this.#kernel;
+    const status = kernel.exports.append(
+      slot,
+      rowsCount,
+      samplesCount,
+      refs,
+      samplesEnd,
+      timestamps,
+      values,
+      firstUsed,
+      counts,
+    );
+    if (status === appendStatus.full) throw memoryFull(`a batch of ${samplesCount} samples`, kernel);
+    assert(status !== appendStatus.notActive, `slot ${slot} is active`);
+    assert(status !== appendStatus.badBatch, 'staged references, ranges and timestamps are valid');
+    const { words } = kernel;
+    const count = (index: number): number => words[counts / 4 + index] as number;
+    return {
+      appended: count(0),
+      duplicates: count(1),
+      firstUsed: words.slice(firstUsed / 4, firstUsed / 4 + count(2)),
+    };
   }
 
   /**
-   * The staged batch as the payload of a log sample record (docs/formats/log-samples.md). A view of kernel memory, valid
-   * until the next call on this head: copy it before any asynchronous I/O.
+   * The staged batch, without its unknown and rejected rows, as the payload of a log sample record
+   * (docs/formats/log-samples.md). A view of kernel memory, valid until the next call on this head: copy it before any
+   * asynchronous I/O.
    */
   encodeSamples(): Uint8Array {
-    return missing();
+    const { rowsCount, samplesCount, addresses } = this.#staged();
+    const bytesMax =
+      recordHeaderBytes + rowsCount * recordRowBytesMax + samplesCount * recordSampleBytesMax + recordSlackBytes;
+    this.#outputRegion = this.#kernel.growScratch(this.#outputRegion, bytesMax);
+    const { address } = this.#outputRegion;
+    const { refs, samplesEnd, timestamps, values } = addresses;
+    const bytes = this.#kernel.exports.encodeSamples(rowsCount, refs, samplesEnd, timestamps, values, address);
+    return this.#kernel.bytes.subarray(address, address + bytes);
   }
 
   /**
    * Decodes such a payload into the staged columns. Its refs are the writer's of that time: the caller replaces them in
    * `refs` by its own (unknownRef skips the row) and then appends. Throws LOG_SAMPLES_CORRUPT; never reads past `payload`.
    */
-  decodeSamples(_payload: Uint8Array): StagedBatch {
-    return missing();
+  decodeSamples(payload: Uint8Array): StagedBatch {
+    const kernel = this.#kernel;
+    this.#outputRegion = kernel.growScratch(this.#outputRegion, countsBytes + payload.length + recordSlackBytes);
+    const counts = this.#outputRegion.address;
+    const source = counts + countsBytes;
+    kernel.bytes.set(payload, source);
+    let status = kernel.exports.decodeHeader(source, payload.length, counts);
+    if (status === recordStatus.decoded) {
+      const { words } = kernel;
+      this.stage(words[counts / 4] as number, words[counts / 4 + 1] as number);
+      const { refs, samplesEnd, timestamps, values } = this.#staged().addresses;
+      status = kernel.exports.decodeSamples(source, payload.length, counts, refs, samplesEnd, timestamps, values);
+    }
+    if (status !== recordStatus.decoded) {
+      this.#staging = undefined;
+      const reason = status === recordStatus.unknownVersion ? `unknown version ${payload[0]}` : 'malformed content';
+      throw new TimbalaError('LOG_SAMPLES_CORRUPT', `sample record of ${payload.length} bytes: ${reason}`);
+    }
+    return this.#staged();
   }
 
   /**
    * Copies the chunks that overlap [startMs, endMs] of these series (whether or not they have any) out of a generation:
    * how another thread reads the active one. `HeadReader.openFrame` reads it. At most about 1 µs a series: slice long lists.
    */
-  copySeries(_slot: number, _refs: Uint32Array, _startMs: number, _endMs: number): Uint8Array<ArrayBuffer> {
-    return missing();
+  copySeries(slot: number, refs: Uint32Array, startMs: number, endMs: number): Uint8Array<ArrayBuffer> {
+    const kernel = this.#kernel;
+    const refsBytes = align8(refs.length * 4);
+    let frameBytes = refs.length * 128;
+    while (true) {
+      const region = kernel.growScratch(this.#outputRegion, refsBytes + frameBytes);
+      this.#outputRegion = region;
+      kernel.words.set(refs, region.address / 4);
+      const frame = region.address + refsBytes;
+      const capacity = region.bytes - refsBytes;
+      frameBytes = kernel.exports.writeFrame(slot, region.address, refs.length, startMs, endMs, frame, capacity) >>> 0;
+      if (frameBytes <= capacity) return copyOf(kernel.bytes.subarray(frame, frame + frameBytes));
+    }
   }
 
   stats(): HeadStats {
-    return missing();
+    return this.#kernel.stats();
   }
 
-  generationStats(_slot: number): GenerationStats {
-    return missing();
+  generationStats(slot: number): GenerationStats {
+    return this.#kernel.generationStats(slot);
   }
 
   /** Registered series without a sample in any live generation, as a share of all (0 to 1): over 1/3, start a new head. */
   deadSeriesShare(): number {
-    return missing();
+    const { seriesCount } = this.#kernel;
+    return seriesCount === 0 ? 0 : this.#kernel.exports.deadSeries() / seriesCount;
   }
+}
+
+function badLabels(labels: Uint8Array): TimbalaError {
+  return new TimbalaError(
+    'HEAD_BAD_LABELS',
+    `${labels.length} bytes are not a canonical label set of at most ${labelBytesMax} bytes and 1024 labels`,
+  );
+}
+
+/** A copy that is not shared. */
+export function copyOf(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const copy = new Uint8Array(bytes.length);
+  copy.set(bytes);
+  return copy;
 }

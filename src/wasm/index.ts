@@ -10,9 +10,10 @@ export {
   pageSamplesMax,
   PagesKernel,
 } from './pages.ts';
-export { Head } from './head.ts';
+export { Head, type HeadOptions } from './head.ts';
 export * from './head-contract.ts';
-export { type HeadFrame, HeadReader, type RefSet } from './head-reader.ts';
+export { type HeadFrame, HeadReader } from './head-reader.ts';
+export { type RefSet } from './head-ref-set.ts';
 export {
   defaultWireLimits,
   rejectedReference,
