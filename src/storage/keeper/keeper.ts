@@ -1,0 +1,391 @@
+// The keeper: the only writer of MANIFEST and of parts. Flushes frozen generations into parts by window, merges parts,
+// applies retention and deletes, publishes each version of the catalog, and on start removes what MANIFEST does not name.
+// Every change follows one order: write parts/<id>.tmp and sync it, rename, sync parts/, commit the edit of MANIFEST, publish,
+// delete the inputs when no reader uses them. All disk work is synchronous in the keeper's own thread, one job at a time.
+import { mib, RpcPeer, secondMs, TimbalaError } from '../../base/index.ts';
+import { encodeLabels, type Labels } from '../../model/index.ts';
+import type { Channel, Timer } from '../../ports/index.ts';
+import { HeadReader, PagesKernel } from '../../wasm/index.ts';
+import { planMerge, type MergePlan } from '../compact/plan.ts';
+import type { DamageReport, DeleteRequest, KeeperStatus, Retention, StoragePorts } from '../contracts.ts';
+import type { ManifestEdit, PartEntry } from '../manifest/manifest-edit.ts';
+import { Manifest } from '../manifest/manifest-file.ts';
+import { mergeParts, openPart, PartCaches, type PartOptions, type SeriesSource, writePart } from '../part/index.ts';
+import type { Catalog, FlushRequest, KeeperForLane, LaneForKeeper, Policy, Served } from '../protocol.ts';
+import { decideRetention } from '../retention/retention.ts';
+import { TombstoneIndex } from '../tombstones.ts';
+import { catalogWindows, type Window } from '../windows.ts';
+import { CatalogVersions, partPath } from './catalog.ts';
+import { FlushSource } from './flush-source.ts';
+
+export interface KeeperOptions extends StoragePorts {
+  readonly retention: Retention;
+  /** One per lane. */
+  readonly lanes: readonly Channel[];
+  /** The process must end: what is committed is unknown. */
+  readonly onFatal: (error: unknown) => void;
+}
+
+const maintenanceIntervalMs = 15 * secondMs;
+const mergeCacheBytes = 32 * mib;
+/** zstd's level by part level: flushed parts are short-lived and hold up the lane; large ones stay for years. */
+const compressionLevels = [1, 3, 6, 6];
+
+export class Keeper {
+  /** What recovery found damaged and cut. */
+  readonly damage: readonly DamageReport[];
+  readonly #options: KeeperOptions;
+  readonly #manifest: Manifest;
+  readonly #catalog: CatalogVersions;
+  readonly #kernel: PagesKernel;
+  readonly #heads = new Map<number, HeadReader>();
+  readonly #lanes: readonly RpcPeer<LaneForKeeper>[];
+  /** When each part was first seen by this process, by monotonic time. */
+  readonly #seenMs = new Map<number, number>();
+  #jobs: Promise<unknown> = Promise.resolve();
+  #timer: Timer | undefined;
+  #closing = false;
+  readonly #startedMs: number;
+  #nextPartId: number;
+  #flushesTotal = 0;
+  #compactionsTotal = 0;
+
+  /** Recovers. Throws MANIFEST_CORRUPT, MANIFEST_MISSING, PART_MISSING; the directory must be locked by the caller. */
+  static async open(options: KeeperOptions): Promise<Keeper> {
+    const { disk, random, onFatal } = options;
+    // Before MANIFEST: it is what says that the directory is in use.
+    if (!disk.exists('parts')) disk.makeDirectory('parts');
+    const manifest = Manifest.open({ disk, random, onFatal });
+    removeUnnamed(options, manifest);
+    return new Keeper(options, manifest);
+  }
+
+  private constructor(options: KeeperOptions, manifest: Manifest) {
+    this.#options = options;
+    this.#manifest = manifest;
+    this.damage = manifest.damage;
+    this.#startedMs = options.clock.monotonicMs();
+    this.#nextPartId = manifest.state.nextPartId;
+    this.#kernel = new PagesKernel(options.modules.pages);
+    this.#catalog = new CatalogVersions(options.disk, options.log, this.#catalogContent());
+    this.#lanes = options.lanes.map((channel) => {
+      const handlers: Served<KeeperForLane> = {
+        hello: ({ lane }) => {
+          const flushedGeneration = manifest.state.flushedGenerations.get(lane) ?? 0;
+          return { flushedGeneration, policy: this.#catalog.current };
+        },
+        flush: (request) => this.#exclusive(() => this.#flush(request)),
+      };
+      return new RpcPeer<LaneForKeeper>(channel, handlers);
+    });
+    this.#schedule(maintenanceIntervalMs);
+  }
+
+  serve(reader: Channel): () => void {
+    return this.#catalog.serve(reader);
+  }
+
+  // Jobs follow each other; each is synchronous or gives way between its parts.
+  #exclusive<Result>(job: () => Result | Promise<Result>): Promise<Result> {
+    const done = this.#jobs.then(() => {
+      if (this.#closing) throw new TimbalaError('STORAGE_CLOSED', 'the keeper has been closed');
+      return job();
+    });
+    this.#jobs = done.catch(() => undefined);
+    return done;
+  }
+
+  #catalogContent(): Omit<Catalog, 'version'> {
+    const { parts, tombstones, sizeHorizonMs } = this.#manifest.state;
+    const retentionMs = this.#options.retention.timeMs;
+    const sorted = [...parts.values()].sort((a, b) => a.startMs - b.startMs || a.id - b.id);
+    return { parts: sorted, retentionMs, sizeHorizonMs, tombstones: [...tombstones.values()] };
+  }
+
+  #commit(edit: ManifestEdit): void {
+    this.#manifest.commit(edit);
+    this.#catalog.publish(this.#catalogContent(), edit.remove ?? []);
+    if (edit.addTombstones || edit.removeTombstones || edit.sizeHorizonMs !== undefined) {
+      const policy: Policy = this.#catalog.current;
+      for (const lane of this.#lanes) lane.notify('policy', policy);
+    }
+  }
+
+  // ---- flush ----
+
+  async #flush(request: FlushRequest): Promise<{ catalogVersion: number }> {
+    const { clock, log } = this.#options;
+    const startMs = clock.monotonicMs();
+    const reader = this.#headReader(request);
+    const { samplesCount, minMs, maxMs } = reader.generationStats(request.slot);
+    const add: PartEntry[] = [];
+    try {
+      if (samplesCount > 0) {
+        const refs = reader.sortedRefs(request.slot);
+        const tombstones = this.#tombstoneIndex();
+        const fromMs = Math.max(minMs, this.#horizonMs());
+        for (const window of catalogWindows(fromMs, maxMs, clock.nowMs())) {
+          const range = { startMs: Math.max(window.startMs, fromMs), endMs: window.endMs - 1 };
+          const source = new FlushSource(reader, request.slot, refs, range, tombstones);
+          const part = this.#writePart(window, source, tombstones.newestSeq, { generation: request.generation });
+          if (part) add.push(part);
+        }
+      }
+      this.#install(add);
+      const flushed = { lane: request.lane, generation: request.generation };
+      this.#commit(request.final ? { add, flushed } : { add });
+    } catch (error) {
+      this.#removeFailed(add);
+      throw error;
+    }
+    this.#flushesTotal++;
+    const { generation } = request;
+    const durationMs = Math.round(clock.monotonicMs() - startMs);
+    log.info('generation-flushed', { generation, parts: add.length, samplesCount, durationMs });
+    return { catalogVersion: this.#catalog.current.version };
+  }
+
+  /** One reader per head; readers of heads that lanes have replaced are given up. */
+  #headReader({ head }: FlushRequest): HeadReader {
+    let reader = this.#heads.get(head.headId);
+    if (!reader) {
+      for (const old of this.#heads.keys()) if (old < head.headId) this.#heads.delete(old);
+      reader = HeadReader.attach(this.#options.modules.head, head.memory);
+      this.#heads.set(head.headId, reader);
+    }
+    return reader;
+  }
+
+  // ---- writing parts ----
+
+  #writePart(
+    window: Window,
+    source: SeriesSource,
+    tombstoneSeq: number,
+    extra: Pick<PartOptions, 'generation'> = {},
+  ): PartEntry | undefined {
+    const { disk, random } = this.#options;
+    const id = this.#nextPartId++;
+    const contentHashKey = new Uint8Array(16);
+    random.fill(contentHashKey);
+    const { level, startMs, endMs } = window;
+    const compressionLevel = compressionLevels[level] ?? 6;
+    const options = { startMs, endMs, level, tombstoneSeq, contentHashKey, compressionLevel, ...extra };
+    const summary = writePart(disk, `${partPath(id)}.tmp`, options, source, this.#kernel);
+    if (!summary) return undefined;
+    const { minTimeMs, maxTimeMs, seriesCount, samplesCount } = summary.meta;
+    const { sizeBytes } = summary;
+    return { id, level, startMs, endMs, minTimeMs, maxTimeMs, seriesCount, samplesCount, sizeBytes, tombstoneSeq };
+  }
+
+  /** Gives written parts their names, durably. */
+  #install(parts: readonly PartEntry[]): void {
+    if (parts.length === 0) return;
+    const { disk, clock } = this.#options;
+    for (const { id } of parts) {
+      disk.rename(`${partPath(id)}.tmp`, partPath(id));
+      this.#seenMs.set(id, clock.monotonicMs());
+    }
+    try {
+      disk.syncDirectory('parts');
+    } catch (cause) {
+      const fatal = new TimbalaError('PARTS_SYNC_FAILED', 'parts/ could not be synced; the process must end', {
+        cause,
+      });
+      this.#options.onFatal(fatal);
+      throw fatal;
+    }
+  }
+
+  #removeFailed(parts: readonly PartEntry[]): void {
+    const { disk, log } = this.#options;
+    for (const { id } of parts) {
+      if (this.#manifest.state.parts.has(id)) continue;
+      for (const path of [partPath(id), `${partPath(id)}.tmp`]) {
+        try {
+          if (disk.exists(path)) disk.removeTree(path);
+        } catch (error) {
+          log.warn('part-not-removed', { part: id, reason: String(error) });
+        }
+      }
+    }
+  }
+
+  // ---- maintenance ----
+
+  #schedule(delayMs: number): void {
+    if (this.#closing) return;
+    this.#timer = this.#options.clock.setTimer(delayMs, () => {
+      this.#exclusive(() => this.#maintain(false)).then(
+        (worked) => this.#schedule(worked ? 0 : maintenanceIntervalMs),
+        (error: unknown) => {
+          if (this.#closing) return;
+          this.#options.log.error('maintenance-failed', { reason: String(error) });
+          this.#schedule(maintenanceIntervalMs);
+        },
+      );
+    });
+  }
+
+  /** Retention, then at most one merge. True where a merge was made: there may be more to do. */
+  #maintain(eager: boolean): boolean {
+    this.#applyRetention();
+    const nowMs = this.#options.clock.nowMs();
+    const monotonicMs = this.#options.clock.monotonicMs();
+    const { parts, tombstones } = this.#manifest.state;
+    const plan = planMerge({
+      parts: parts.values(),
+      nowMs,
+      ageMs: ({ id }) => monotonicMs - (this.#seenMs.get(id) ?? this.#startedMs),
+      eager,
+      mustRewrite: (part) =>
+        [...tombstones.values()].some(
+          ({ seq, startMs, endMs }) => seq > part.tombstoneSeq && startMs <= part.maxTimeMs && endMs >= part.minTimeMs,
+        ),
+    });
+    if (plan) this.#merge(plan);
+    return plan !== undefined;
+  }
+
+  /** Merges until nothing is left to merge. */
+  async compactNow(): Promise<void> {
+    while (await this.#exclusive(() => this.#maintain(true)));
+  }
+
+  #merge({ inputs, window }: MergePlan): void {
+    const { disk, clock, log } = this.#options;
+    const startMs = clock.monotonicMs();
+    const caches = new PartCaches({ bytesMax: mergeCacheBytes });
+    const tombstones = this.#tombstoneIndex(Math.min(...inputs.map(({ tombstoneSeq }) => tombstoneSeq)));
+    const opened = inputs.map(({ id }) => openPart(disk, partPath(id), this.#kernel, caches));
+    const add: PartEntry[] = [];
+    try {
+      const horizonMs = this.#horizonMs();
+      const source = mergeParts(
+        opened,
+        tombstones.isEmpty
+          ? { horizonMs }
+          : { horizonMs, deletedIntervals: (_labels, fingerprint) => tombstones.intervals(fingerprint) },
+      );
+      const part = this.#writePart(window, source, this.#manifest.state.tombstoneSeq);
+      if (part) add.push(part);
+      this.#install(add);
+      this.#commit({ add, remove: inputs.map(({ id }) => id) });
+    } catch (error) {
+      this.#removeFailed(add);
+      throw error;
+    } finally {
+      for (const part of opened) part.close();
+    }
+    this.#compactionsTotal++;
+    const durationMs = Math.round(clock.monotonicMs() - startMs);
+    const [output] = add;
+    const fields = { inputs: inputs.map(({ id }) => id), output: output?.id, level: window.level, durationMs };
+    log.info('parts-merged', { ...fields, sizeBytes: output?.sizeBytes, samplesCount: output?.samplesCount });
+  }
+
+  #applyRetention(): void {
+    const { parts, sizeHorizonMs, tombstones } = this.#manifest.state;
+    const { clock, retention, log } = this.#options;
+    const decision = decideRetention(parts.values(), retention, clock.nowMs(), sizeHorizonMs);
+    const expired = [...tombstones.values()].filter(({ endMs }) => endMs < decision.horizonMs).map(({ seq }) => seq);
+    if (decision.obsolete.length === 0 && expired.length === 0) return;
+    const remove = decision.obsolete.map(({ id }) => id);
+    this.#commit({
+      remove,
+      ...(expired.length > 0 ? { removeTombstones: expired } : {}),
+      ...(decision.sizeHorizonMs === undefined ? {} : { sizeHorizonMs: decision.sizeHorizonMs }),
+    });
+    log.info('retention-applied', {
+      parts: remove,
+      horizonMs: decision.horizonMs,
+      bySize: decision.sizeHorizonMs !== undefined,
+    });
+  }
+
+  #horizonMs(): number {
+    const { retention, clock } = this.#options;
+    return Math.max(clock.nowMs() - retention.timeMs, this.#manifest.state.sizeHorizonMs);
+  }
+
+  #tombstoneIndex(afterSeq = 0): TombstoneIndex {
+    return new TombstoneIndex(this.#manifest.state.tombstones.values(), afterSeq);
+  }
+
+  // ---- deletes ----
+
+  /** Deletes durably: from now on no query shows these samples, and writes into the range are refused. */
+  deleteSeries({ series, startMs, endMs }: DeleteRequest): Promise<void> {
+    return this.#exclusive(() => {
+      if (series.length === 0) return;
+      if (endMs > this.#options.clock.nowMs()) {
+        throw new TimbalaError(
+          'DELETE_FUTURE',
+          'the range to delete ends in the future; it would refuse samples to come',
+        );
+      }
+      const fingerprints = concatenate(this.#sortedFingerprints(series));
+      this.#commit({ addTombstones: [{ seq: this.#manifest.state.tombstoneSeq + 1, startMs, endMs, fingerprints }] });
+    });
+  }
+
+  #sortedFingerprints(series: readonly Labels[]): Uint8Array[] {
+    const fingerprints = series.map((labels) => this.#kernel.fingerprint(encodeLabels(labels)).slice());
+    return fingerprints.sort((a, b) => {
+      for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return (a[i] as number) - (b[i] as number);
+      return 0;
+    });
+  }
+
+  status(): KeeperStatus {
+    const parts = [...this.#manifest.state.parts.values()];
+    const sum = (of: (part: PartEntry) => number): number => parts.reduce((total, part) => total + of(part), 0);
+    return {
+      partsCount: parts.length,
+      partsBytes: sum(({ sizeBytes }) => sizeBytes),
+      partSamplesCount: sum(({ samplesCount }) => samplesCount),
+      minMs: parts.length > 0 ? Math.min(...parts.map(({ minTimeMs }) => minTimeMs)) : undefined,
+      maxMs: parts.length > 0 ? Math.max(...parts.map(({ maxTimeMs }) => maxTimeMs)) : undefined,
+      horizonMs: this.#horizonMs(),
+      flushesTotal: this.#flushesTotal,
+      compactionsTotal: this.#compactionsTotal,
+      partsDeletedTotal: this.#catalog.deletedTotal,
+      tombstonesCount: this.#manifest.state.tombstones.size,
+    };
+  }
+
+  /** Waits for the job under way; what waits behind it is dropped: it will be found again on the next start. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    this.#timer?.cancel();
+    await this.#jobs;
+    this.#manifest.close();
+    for (const lane of this.#lanes) lane.close('the keeper has been closed');
+  }
+}
+
+function concatenate(pieces: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole;
+}
+
+/** Removes what a crash left in parts/: unfinished parts, and those whose edit was not committed, or whose removal was. */
+function removeUnnamed({ disk, log }: KeeperOptions, manifest: Manifest): void {
+  const named = new Set([...manifest.state.parts.keys()].map(String));
+  for (const { name } of disk.list('parts')) {
+    if (named.delete(name)) continue;
+    disk.removeTree(`parts/${name}`);
+    log.info('unfinished-part-removed', { part: name });
+  }
+  const [missing] = named;
+  if (missing === undefined) return;
+  throw new TimbalaError(
+    'PART_MISSING',
+    `MANIFEST names part ${missing}, but parts/${missing} is not there; restore it from a copy`,
+  );
+}
