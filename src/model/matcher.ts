@@ -73,7 +73,8 @@ export function compileRegex(pattern: string): RE2JS {
   try {
     return RE2JS.compile(pattern, RE2JS.DOTALL);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    // The library writes its flag into the pattern that it quotes.
+    const reason = (cause instanceof Error ? cause.message : String(cause)).replace('`(?s)', '`');
     throw new TimbalaError('REGEX_INVALID', reason, { cause });
   }
 }

@@ -39,7 +39,8 @@ export function signed(sign: Token, literal: NumberLiteral): NumberLiteral {
 }
 
 function checkRange(tokens: TokenStream, at: { start: number; end: number }, literal: NumberLiteral): NumberLiteral {
-  if (Math.abs(literal.value) > durationSecondsMax) throw tokens.error(at, 'duration out of range');
+  // Negated, so that NaN is refused too; Prometheus takes it for the smallest integer.
+  if (!(Math.abs(literal.value) <= durationSecondsMax)) throw tokens.error(at, 'duration out of range');
   return literal;
 }
 
@@ -136,8 +137,10 @@ function parseOperand(tokens: TokenStream): DurationExpression {
     case '(': {
       tokens.take();
       const expression = parseDurationExpression(tokens);
-      const { end } = tokens.expect(')');
-      return { kind: 'duration-parentheses', expression, position: { start: token.start, end } };
+      const position = { start: token.start, end: tokens.expect(')').end };
+      // More than one pair says no more than one.
+      if (expression.kind === 'duration-parentheses') return { ...expression, position };
+      return { kind: 'duration-parentheses', expression, position };
     }
   }
   throw tokens.unexpected();

@@ -35,7 +35,7 @@ export class Lexer {
     this.#text = text;
   }
 
-  /** The next token; after the last, 'end' again and again. Throws PromqlParseError. */
+  /** The next token; after the last, 'end-of-input' again and again. Throws PromqlParseError. */
   next(): Token {
     for (;;) {
       this.#start = this.#position;
@@ -94,7 +94,7 @@ export class Lexer {
       case endOfInput:
         if (this.#parenthesesOpen !== 0) throw this.#fail('unclosed left parenthesis');
         if (this.#bracketOpen) throw this.#fail('unclosed left bracket');
-        return this.#emit('end');
+        return this.#emit('end-of-input');
       case ',':
       case '*':
       case '/':

@@ -40,9 +40,9 @@ import { checkTypes, typeOf } from './type-check.ts';
  */
 export function parseExpression(text: string): Expression {
   const tokens = new TokenStream(text);
-  if (tokens.peek().kind === 'end') throw tokens.error({ start: 0, end: 0 }, 'no expression found in input');
+  if (tokens.peek().kind === 'end-of-input') throw tokens.error({ start: 0, end: 0 }, 'no expression found in input');
   const expression = new Parser(tokens).expression(lowestPrecedence);
-  tokens.expect('end');
+  tokens.expect('end-of-input');
   checkTypes(text, expression);
   return expression;
 }
@@ -51,7 +51,7 @@ export function parseExpression(text: string): Expression {
 export function parseSelector(text: string): readonly Matcher[] {
   const tokens = new TokenStream(text);
   const { matchers } = parseVectorSelector(tokens);
-  tokens.expect('end');
+  tokens.expect('end-of-input');
   return matchers;
 }
 
@@ -59,7 +59,7 @@ export function parseSelector(text: string): readonly Matcher[] {
 export function parseMetric(text: string): Labels {
   const tokens = new TokenStream(text);
   const labels = parseLabelSet(tokens);
-  tokens.expect('end');
+  tokens.expect('end-of-input');
   return labels;
 }
 
@@ -247,11 +247,11 @@ class Parser {
     const word = tokens.accept('on') ?? tokens.accept('ignoring');
     const labels = word ? parseLabelNames(tokens).names : [];
     const group = word && (tokens.accept('group_left') ?? tokens.accept('group_right'));
-    const include = group && tokens.peek().kind === '(' ? parseLabelNames(tokens).names : [];
+    const next = tokens.peek();
+    const mayFollow = fillModifiers.has(next.kind) || (startsExpression(next) && next.kind !== '(');
+    const include = group && !mayFollow ? parseLabelNames(tokens).names : [];
     const fill = tokens.peek();
-    if (fill.kind === 'fill' || fill.kind === 'fill_left' || fill.kind === 'fill_right') {
-      throw notSupported(tokens.text, fill, `modifier ${fill.kind} is`);
-    }
+    if (fillModifiers.has(fill.kind)) throw notSupported(tokens.text, fill, `modifier ${fill.kind} is`);
     let cardinality: VectorMatching['cardinality'] = setOperators.has(operator) ? 'many-to-many' : 'one-to-one';
     if (group) cardinality = group.kind === 'group_left' ? 'many-to-one' : 'one-to-many';
     return { cardinality, on: word?.kind === 'on', labels, include };
@@ -352,6 +352,8 @@ class Parser {
 const aggregatorsWithParameter: ReadonlySet<string> = new Set(
   'topk bottomk count_values quantile limitk limit_ratio'.split(' '),
 );
+
+const fillModifiers: ReadonlySet<string> = new Set(['fill', 'fill_left', 'fill_right']);
 
 const expressionStarts: ReadonlySet<string> = new Set(['number', 'duration', 'string', '+', '-', '(', '{']);
 

@@ -40,7 +40,7 @@ export const labelNameKinds: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * `kind`: 'end', 'number', 'duration', 'string', 'identifier' (no colon inside), 'metric-identifier' (with a colon), or the
+ * `kind`: 'end-of-input', 'number', 'duration', 'string', 'identifier' (no colon inside), 'metric-identifier' (with a colon), or the
  * lower-case text of a keyword, operator or bracket.
  */
 export interface Token {
@@ -55,7 +55,7 @@ export interface Token {
 /** How an error message calls a token, in Prometheus's words. */
 export function describeToken({ kind, text }: Token): string {
   switch (kind) {
-    case 'end':
+    case 'end-of-input':
       return 'end of input';
     case 'identifier':
       return `identifier ${quoteText(text)}`;
