@@ -2,7 +2,7 @@
 // gaps, stale markers, several scrape intervals, late scrapes, NaN, infinities, −0, huge and tiny values, histograms,
 // names in UTF-8, label sets that match one-to-one, many-to-one and not at all. Deterministic from a seed.
 import { SeededRandom } from '../../src/base/index.ts';
-import { compareUtf8, staleMarkerHigh, staleMarkerLow } from '../../src/model/index.ts';
+import { compareUtf8, Labels, staleMarkerHigh, staleMarkerLow } from '../../src/model/index.ts';
 import { encodeLabelFields, WriteRequestBuilder } from '../../bench/load/write-request.ts';
 
 export const dataStartMs = 1_760_000_000_000;
@@ -21,9 +21,10 @@ export interface DataSeries {
 type Step = (random: SeededRandom, previous: number) => number | undefined | 'stale';
 
 function makeSeries(random: SeededRandom, labels: Record<string, string>, intervalMs: number, step: Step): DataSeries {
-  const timestampsMs: number[] = [];
-  const values: (number | 'stale')[] = [];
-  const offsetMs = random.below(intervalMs);
+  // A sample of every series at the very start, see dataBodies.
+  const timestampsMs = [dataStartMs];
+  const values: (number | 'stale')[] = [0];
+  const offsetMs = 1 + random.below(intervalMs);
   let previous = 0;
   for (let tickMs = dataStartMs + offsetMs; tickMs < dataEndMs; tickMs += intervalMs) {
     const value = step(random, previous);
@@ -140,9 +141,13 @@ export function makeData(seed: number): DataSeries[] {
   return all;
 }
 
-/** Remote write bodies of all samples in time order. */
+/**
+ * Remote write bodies of all samples in time order, at one time in the order of labels: Prometheus answers from its head in
+ * the order in which series were created, so that this order, which decides between ties, is the order of labels for it too.
+ */
 export function* dataBodies(series: readonly DataSeries[]): Generator<Uint8Array> {
   const samples = series
+    .toSorted((a, b) => Labels.compare(Labels.of(a.labels), Labels.of(b.labels)))
     .flatMap((one) => one.timestampsMs.map((timestampMs, index) => ({ one, timestampMs, index })))
     .sort((a, b) => a.timestampMs - b.timestampMs);
   const labelFields = new Map(series.map((one) => [one, encodeLabelFields(one.labels)]));
