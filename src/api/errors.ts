@@ -53,6 +53,15 @@ const typeByCode: Readonly<Record<string, ErrorType>> = {
   RPC_CLOSED: 'unavailable',
 };
 
+/** What is wrong with the text of a query. */
+const badQueryCodes: ReadonlySet<string> = new Set([
+  'PROMQL_PARSE',
+  'PROMQL_INVALID',
+  'PROMQL_DURATION',
+  'PROMQL_TOO_DEEP',
+  'PROMQL_TOO_LONG',
+]);
+
 /** Texts that Prometheus's users know stand alone; our own errors keep their code. */
 const textOnly = /^(?:PROMQL_\w+|QUERY_TOO_MANY_SAMPLES|QUERY_TIMEOUT|QUERY_CANCELLED): /;
 
@@ -61,7 +70,7 @@ export function toApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
   const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
   const message = errorMessage(error);
-  if (code === 'PROMQL_PARSE') return invalidParameter('query', message.replace(/^PROMQL_PARSE: /, ''));
+  if (badQueryCodes.has(code)) return invalidParameter('query', message.replace(textOnly, ''));
   if (error instanceof RangeError && /allocation failed|Invalid (?:typed )?array/.test(message)) {
     return new ApiError('execution', `QUERY_TOO_MUCH_MEMORY: ${message}; narrow the query's selectors or its range`);
   }

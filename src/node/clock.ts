@@ -1,4 +1,5 @@
-// The real clock. A delay of 0 means after the I/O events that are at hand. Timers are unreferenced: what keeps the process alive is its sockets, not its intervals.
+// The real clock. Timers are unreferenced: what keeps the process alive is its sockets, not its intervals. A delay of 0 means
+// after the I/O events that are at hand.
 import type { Clock, Timer } from '../ports/index.ts';
 
 export class SystemClock implements Clock {

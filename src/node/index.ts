@@ -2,6 +2,13 @@ export { SystemClock } from './clock.ts';
 export { NodeDisk } from './disk.ts';
 export { loadKernels } from './kernels.ts';
 export { type LogLevel, PinoLog } from './log.ts';
-export { hostName, lowerThreadPriority, onTerminationSignal, processUsage } from './process.ts';
+export {
+  hostName,
+  lowerThreadPriority,
+  onTerminationSignal,
+  packageVersion,
+  processorsCount,
+  processUsage,
+} from './process.ts';
 export { SystemRandom } from './random.ts';
 export { ThreadWorkers, type WorkerStart, workerStart } from './workers.ts';

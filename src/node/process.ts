@@ -1,6 +1,6 @@
 // The process: signals, resource usage, thread priority, and the facts that status pages show.
 import { readFileSync } from 'node:fs';
-import { hostname, setPriority } from 'node:os';
+import { availableParallelism, hostname, setPriority } from 'node:os';
 import type { ProcessUsage } from '../ports/index.ts';
 
 /** Calls `onSignal` for SIGTERM and SIGINT; a second one ends the process at once. */
@@ -19,6 +19,16 @@ export function hostName(): string {
   return hostname();
 }
 
+/** Threads that can run at a time, as far as this process may use the machine. */
+export function processorsCount(): number {
+  return availableParallelism();
+}
+
+/** The version that a package.json states. */
+export function packageVersion(file: URL): string {
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}
+
 /** CPU time and memory of the whole process, all threads included. */
 export function processUsage(): ProcessUsage {
   const { userCPUTime, systemCPUTime } = process.resourceUsage();
@@ -27,14 +37,8 @@ export function processUsage(): ProcessUsage {
 
 /**
  * Lets the calling thread run at lower priority than the rest of the process. Linux only, where priorities belong to
- * threads and /proc tells a thread its id; elsewhere nothing happens.
+ * threads and 0 means the calling one; elsewhere nothing happens.
  */
 export function lowerThreadPriority(niceness: number): void {
-  if (process.platform !== 'linux') return;
-  try {
-    const threadId = Number(readFileSync('/proc/thread-self/stat', 'latin1').split(' ', 1)[0]);
-    setPriority(threadId, niceness);
-  } catch {
-    // A sandbox may hide /proc or forbid it; the thread then runs at ordinary priority.
-  }
+  if (process.platform === 'linux') setPriority(0, niceness);
 }

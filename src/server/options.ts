@@ -92,6 +92,7 @@ const hostPort = z.string().transform(parseHostPort);
 interface OptionDescription {
   readonly schema: z.ZodType;
   readonly placeholder: string;
+  readonly defaultText: string;
   readonly help: string;
 }
 
@@ -99,26 +100,31 @@ export const options = {
   'data-directory': {
     schema: z.string().min(1, 'a directory is needed').default('data'),
     placeholder: 'DIRECTORY',
-    help: 'where samples are kept; made if missing (default: data)',
+    defaultText: 'data',
+    help: 'where samples are kept; made if missing',
   },
   'http-bind-addr': {
     schema: hostPort.default({ host: '', port: 9080 }),
     placeholder: 'HOST:PORT',
-    help: 'address of the HTTP API; without a host, every interface (default: :9080)',
+    defaultText: ':9080',
+    help: 'address of the HTTP API; without a host, every interface',
   },
   'http-advertise-addr': {
     schema: hostPort.optional(),
     placeholder: 'HOST:PORT',
-    help: 'address under which others reach the HTTP API, and the instance label of the own metrics (default: the host name)',
+    defaultText: '',
+    help: 'address under which others reach the HTTP API, and the instance label of the own metrics; the host name if not given',
   },
   'gossip-bind-addr': {
     schema: hostPort.default({ host: '', port: 7946 }),
     placeholder: 'HOST:PORT',
-    help: 'address for gossip between nodes; not used yet (default: :7946)',
+    defaultText: ':7946',
+    help: 'address for gossip between nodes; not used yet',
   },
   'gossip-advertise-addr': {
     schema: hostPort.optional(),
     placeholder: 'HOST:PORT',
+    defaultText: '',
     help: 'address under which other nodes reach gossip; not used yet',
   },
   peers: {
@@ -127,22 +133,26 @@ export const options = {
       .default('')
       .refine((text) => text === '', 'this version runs single nodes only'),
     placeholder: 'HOST:PORT,…',
+    defaultText: '',
     help: 'other nodes of the cluster; refused by this version, which runs single nodes only',
   },
   zone: {
     schema: z.string().default(''),
     placeholder: 'NAME',
+    defaultText: '',
     help: 'failure zone of this node; not used yet',
   },
   'log-level': {
     schema: z.enum(['debug', 'info', 'warn', 'error'], 'expected debug, info, warn or error').default('info'),
     placeholder: 'LEVEL',
-    help: 'debug, info, warn or error (default: info)',
+    defaultText: 'info',
+    help: 'debug, info, warn or error',
   },
   retention: {
     schema: z.string().transform(parseRetention).default({ timeMs: retentionTimeDefaultMs, sizeBytes: undefined }),
     placeholder: 'TIME,SIZE',
-    help: 'how long samples are kept, and how much disk they may take: 10y, 500GB or 10y,500GB (default: 10y)',
+    defaultText: '10y',
+    help: 'how long samples are kept, and how much disk they may take: 10y, 500GB or 10y,500GB',
   },
 } as const satisfies Readonly<Record<string, OptionDescription>>;
 
@@ -153,4 +163,9 @@ export const optionNames = Object.keys(options) as OptionName[];
 /** `--data-directory` is TIMBALA_DATA_DIRECTORY. */
 export function environmentName(name: OptionName): string {
   return `TIMBALA_${name.toUpperCase().replaceAll('-', '_')}`;
+}
+
+/** Every option with its text, given or default, for the status pages. */
+export function optionFlags(given: Readonly<Partial<Record<OptionName, string>>>): Record<string, string> {
+  return Object.fromEntries(optionNames.map((name) => [name, given[name] ?? options[name].defaultText]));
 }

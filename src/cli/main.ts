@@ -1,0 +1,101 @@
+// The `timbala` program: options to a running node, and signals to its orderly end. Exit status 0 after SIGTERM or SIGINT,
+// 1 when the node could not start or go on, 2 for options that can't be understood.
+import { errorMessage } from '../base/index.ts';
+import { SocketHttp } from '../node/http/index.ts';
+import {
+  hostName,
+  loadKernels,
+  NodeDisk,
+  onTerminationSignal,
+  packageVersion,
+  PinoLog,
+  processorsCount,
+  processUsage,
+  SystemClock,
+  ThreadWorkers,
+} from '../node/index.ts';
+import { type NodeConfig, parseConfig, type StartedNode, startNode } from '../server/index.ts';
+import { type Command, helpText, parseArguments } from './arguments.ts';
+
+const packageFile = new URL('../../package.json', import.meta.url);
+const kernelDirectory = new URL('../../build/kernels/', import.meta.url);
+const workerEntry = new URL('worker.ts', import.meta.url);
+
+// Bounds of the JavaScript heaps of workers, MiB. What they work on lies in array buffers and kernel memory, outside.
+const workerHeaps = {
+  lane: { maxOldGenerationSizeMb: 512, maxYoungGenerationSizeMb: 16 },
+  compactor: { maxOldGenerationSizeMb: 1024, maxYoungGenerationSizeMb: 16 },
+  query: { maxOldGenerationSizeMb: 2048, maxYoungGenerationSizeMb: 32 },
+};
+
+function print(text: string): void {
+  process.stdout.write(text);
+}
+
+/** Says on stderr what is wrong and ends the process. */
+function fail(error: unknown, status: number): never {
+  process.stderr.write(`${errorMessage(error)}\n`);
+  process.exit(status);
+}
+
+function readCommand(): { command: Command; config: NodeConfig | undefined } {
+  try {
+    const command = parseArguments(process.argv.slice(2), process.env);
+    return { command, config: command.kind === 'serve' ? parseConfig(command.given, hostName()) : undefined };
+  } catch (error) {
+    fail(error, 2);
+  }
+}
+
+async function start(config: NodeConfig, log: PinoLog): Promise<StartedNode> {
+  const modules = await loadKernels(kernelDirectory, ['wire', 'head', 'pages']);
+  const ports = {
+    clock: new SystemClock(),
+    log,
+    http: new SocketHttp(log),
+    workers: new ThreadWorkers(workerEntry, workerHeaps),
+    disk: new NodeDisk(config.dataDirectory),
+    usage: processUsage,
+  };
+  return startNode(config, modules, ports, {
+    version: packageVersion(packageFile),
+    runtimeVersion: process.version,
+    hostName: hostName(),
+    workingDirectory: process.cwd(),
+    processorsCount: processorsCount(),
+  });
+}
+
+async function serve(config: NodeConfig, doubtfulVariables: readonly string[]): Promise<void> {
+  const log = PinoLog.toStdout(config.logLevel);
+  for (const variable of doubtfulVariables) log.warn('variable-unknown', { variable });
+  let node: StartedNode;
+  try {
+    node = await start(config, log);
+  } catch (error) {
+    log.error('node-not-started', { error });
+    fail(error, 1);
+  }
+  node.failed.catch((error: unknown) => {
+    log.error('node-failed', { error });
+    process.exit(1);
+  });
+  onTerminationSignal((signal) => {
+    log.info('node-stopping', { signal });
+    node.close().then(
+      () => {
+        log.info('node-stopped');
+        process.exit(0);
+      },
+      (error: unknown) => {
+        log.error('node-stop-failed', { error });
+        process.exit(1);
+      },
+    );
+  });
+}
+
+const { command, config } = readCommand();
+if (command.kind === 'help') print(helpText());
+else if (command.kind === 'version') print(`timbala ${packageVersion(packageFile)}\n`);
+else if (config) await serve(config, command.doubtfulVariables);

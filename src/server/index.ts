@@ -1,0 +1,3 @@
+export { formatHostPort, type NodeConfig, parseConfig } from './config.ts';
+export { type NodeFacts, type NodePorts, type StartedNode, startNode } from './node.ts';
+export { environmentName, type OptionName, optionNames, options } from './options.ts';

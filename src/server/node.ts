@@ -1,0 +1,252 @@
+// Puts one node together from its configuration and ports, and takes it apart again. Main does HTTP and coordination; the
+// lane worker takes writes, the compactor keeps parts, query workers answer. Writes are taken as soon as the socket is open;
+// queries get 503 until the log of earlier runs is in the head.
+import type { WriteQueue } from '../api/index.ts';
+import { errorMessage, RpcPeer, TimbalaError } from '../base/index.ts';
+import type {
+  Clock,
+  Disk,
+  DiskLock,
+  Http,
+  HttpServer,
+  Log,
+  ProcessUsage,
+  WorkerHandle,
+  Workers,
+} from '../ports/index.ts';
+import type { KernelModules, KeeperStatus, LaneStatus, ReplayReport } from '../storage/index.ts';
+import { formatHostPort, type NodeConfig } from './config.ts';
+import { LaneClient } from './lane-client.ts';
+import type { CompactorHandlers, LaneHandlers } from './lane-protocol.ts';
+import { closeGraceMs } from './limits.ts';
+import { NodeMetrics } from './metrics/node-metrics.ts';
+import type { MetricFamily } from './metrics/registry.ts';
+import { optionFlags } from './options.ts';
+import { QueryPool } from './query-pool.ts';
+import type { StorageStart } from './roles/index.ts';
+import { nodeRoutes } from './routes.ts';
+import { SelfScrape } from './self-scrape.ts';
+
+export interface NodePorts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly http: Http;
+  readonly workers: Workers;
+  /** The disk of the data directory, for its lock; workers open their own. */
+  readonly disk: Disk;
+  readonly usage: () => ProcessUsage;
+}
+
+/** Facts about the program and the machine. */
+export interface NodeFacts {
+  readonly version: string;
+  /** Of Node: "v24.21.0". */
+  readonly runtimeVersion: string;
+  readonly hostName: string;
+  readonly workingDirectory: string;
+  readonly processorsCount: number;
+}
+
+export interface StartedNode {
+  readonly address: HttpServer['address'];
+  /** Rejects when the node can't go on: its lane or its compactor has ended. Never resolves. */
+  readonly failed: Promise<never>;
+  /** Resolves when the log of earlier runs is in the head and queries are answered. */
+  readonly ready: Promise<ReplayReport>;
+  /** Stops accepting, finishes what was accepted, closes the log. */
+  close(): Promise<void>;
+}
+
+const lockPath = 'lock';
+
+/** Throws DIRECTORY_LOCKED, HTTP_BIND_FAILED, and what storage throws on opening. */
+export async function startNode(
+  config: NodeConfig,
+  modules: KernelModules,
+  ports: NodePorts,
+  facts: NodeFacts,
+): Promise<StartedNode> {
+  const lock = ports.disk.lock(lockPath);
+  const node = new Node(config, modules, ports, facts, lock);
+  try {
+    await node.listen();
+  } catch (error) {
+    await node.close();
+    throw error;
+  }
+  return node;
+}
+
+interface Actor<Handlers extends LaneHandlers | CompactorHandlers> {
+  readonly handle: WorkerHandle;
+  readonly peer: RpcPeer<Handlers>;
+}
+
+class Node implements StartedNode {
+  readonly #config: NodeConfig;
+  readonly #ports: NodePorts;
+  readonly #facts: NodeFacts;
+  readonly #lock: DiskLock;
+  readonly #startMs: number;
+  readonly #lane: Actor<LaneHandlers>;
+  readonly #compactor: Actor<CompactorHandlers>;
+  readonly #laneClient: LaneClient;
+  readonly #queries: QueryPool;
+  readonly #metrics: NodeMetrics;
+  readonly #selfScrape: SelfScrape;
+  readonly ready: Promise<ReplayReport>;
+  readonly failed: Promise<never>;
+  #server: HttpServer | undefined;
+  #replay: ReplayReport | undefined;
+  #isClosing = false;
+
+  constructor(config: NodeConfig, modules: KernelModules, ports: NodePorts, facts: NodeFacts, lock: DiskLock) {
+    this.#config = config;
+    this.#ports = ports;
+    this.#facts = facts;
+    this.#lock = lock;
+    const { clock, log, workers } = ports;
+    this.#startMs = clock.nowMs();
+    const { dataDirectory, retention, logLevel } = config;
+    const start: StorageStart = { dataDirectory, retention, modules, logLevel };
+    const [laneEnd, compactorEnd] = workers.createChannel();
+    this.#lane = actor<LaneHandlers>(workers.spawn('lane', start, { keeper: laneEnd }));
+    this.#compactor = actor<CompactorHandlers>(workers.spawn('compactor', start, { lane: compactorEnd }));
+    this.#laneClient = new LaneClient(this.#lane.peer, clock);
+    this.#queries = new QueryPool({
+      workers,
+      clock,
+      log,
+      start,
+      workersCount: queryWorkersCount(facts.processorsCount),
+      lane: this.#lane.peer,
+      compactor: this.#compactor.peer,
+    });
+    this.#metrics = new NodeMetrics(clock, facts.version);
+    this.#selfScrape = new SelfScrape({
+      queue: this.#laneClient,
+      clock,
+      log,
+      instance: formatHostPort(config.httpAdvertise),
+      collect: () => this.#collect(),
+    });
+    this.failed = this.#watchActors();
+    // A node that is closed before anyone waits for it has failed nobody.
+    this.failed.catch(() => {});
+    this.ready = this.#awaitReplay();
+    this.ready.catch(() => {});
+  }
+
+  get address(): HttpServer['address'] {
+    if (!this.#server) throw new TimbalaError('NODE_NOT_STARTED', 'the node has no address before it listens');
+    return this.#server.address;
+  }
+
+  #watchActors(): Promise<never> {
+    const end = async (
+      name: string,
+      { handle, peer }: Actor<LaneHandlers> | Actor<CompactorHandlers>,
+    ): Promise<never> => {
+      const cause = await handle.ended;
+      const reason = cause === undefined ? 'without a reason' : errorMessage(cause);
+      peer.close(`the ${name} has ended: ${reason}`);
+      if (this.#isClosing) return new Promise(() => {});
+      throw new TimbalaError('WORKER_DIED', `the ${name} has ended: ${reason}`, { cause });
+    };
+    return Promise.race([end('lane', this.#lane), end('compactor', this.#compactor)]);
+  }
+
+  async #awaitReplay(): Promise<ReplayReport> {
+    const report = await this.#lane.peer.call('replayed', undefined);
+    this.#replay = report;
+    const { segmentsCount, seriesCount, samplesCount, sizeBytes, durationMs, damage } = report;
+    const fields = { segmentsCount, seriesCount, samplesCount, sizeBytes, durationMs: Math.round(durationMs) };
+    this.#ports.log.info('log-recovered', { ...fields, damagesCount: damage.length });
+    for (const each of damage) this.#ports.log[each.kind === 'corrupt' ? 'error' : 'warn']('log-damaged', { ...each });
+    return report;
+  }
+
+  async listen(): Promise<void> {
+    const { clock, log, http } = this.#ports;
+    const { host, port } = this.#config.httpBind;
+    const { failed, ready } = this;
+    const routes = nodeRoutes({
+      queue: this.#laneClient as WriteQueue,
+      queries: this.#queries,
+      metrics: this.#metrics,
+      version: this.#facts.version,
+      runtimeVersion: this.#facts.runtimeVersion,
+      flags: optionFlags(this.#config.given),
+      isReady: () => this.#replay !== undefined && !this.#isClosing,
+      collect: () => this.#collect(),
+      runtimeInfo: () => ({
+        startMs: this.#startMs,
+        nowMs: clock.nowMs(),
+        workingDirectory: this.#facts.workingDirectory,
+        hostName: this.#facts.hostName,
+        corruptionsCount: this.#replay?.damage.filter(({ kind }) => kind === 'corrupt').length ?? 0,
+        threadsCount: this.#facts.processorsCount,
+        retention: this.#config.given.retention ?? '10y',
+      }),
+      metadata: (metric) => this.#lane.peer.call('metadata', { metric }),
+      flush: () => this.#lane.peer.call('flush', undefined),
+      compact: () => this.#compactor.peer.call('compact', undefined),
+    });
+    this.#server = await http.listen(host, port, routes);
+    const { version, runtimeVersion } = this.#facts;
+    log.info('node-started', {
+      version,
+      runtimeVersion,
+      dataDirectory: this.#config.dataDirectory,
+      address: formatHostPort(this.#server.address),
+      durationMs: Math.round(clock.nowMs() - this.#startMs),
+    });
+    this.#selfScrape.start();
+    void ready.then(
+      () => log.info('node-ready', { durationMs: Math.round(clock.nowMs() - this.#startMs) }),
+      () => failed,
+    );
+  }
+
+  /** What does not answer is left out: metrics must be had when something is wrong. */
+  async #collect(): Promise<MetricFamily[]> {
+    const [lane, keeper] = await Promise.all([
+      this.#lane.peer.call('status', undefined).catch((): LaneStatus | undefined => undefined),
+      this.#compactor.peer.call('status', undefined).catch((): KeeperStatus | undefined => undefined),
+    ]);
+    return this.#metrics.families({
+      lane,
+      keeper,
+      replay: this.#replay,
+      usage: this.#ports.usage(),
+      isReady: this.#replay !== undefined,
+      queriesActiveCount: this.#queries.activeCount,
+      queriesWaitingCount: this.#queries.waitingCount,
+      queryWorkerRespawnsCount: this.#queries.respawnsCount,
+      writeQueueBytes: this.#laneClient.reservedBytes,
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    this.#selfScrape.stop();
+    await this.#server?.close(closeGraceMs);
+    await this.#laneClient.idle();
+    await this.#queries.close();
+    // The lane first: it may still hand a generation to the keeper.
+    const report = (error: unknown): void => this.#ports.log.error('close-failed', { error });
+    await this.#lane.peer.call('close', undefined).catch(report);
+    await this.#compactor.peer.call('close', undefined).catch(report);
+    await Promise.all([this.#lane.handle.terminate(), this.#compactor.handle.terminate()]);
+    this.#lock.release();
+  }
+}
+
+function actor<Handlers extends LaneHandlers | CompactorHandlers>(handle: WorkerHandle): Actor<Handlers> {
+  return { handle, peer: new RpcPeer<Handlers>(handle.channel) };
+}
+
+/** Two at least, so that one heavy query does not hold up all others; main, lane and compactor share the machine. */
+function queryWorkersCount(processorsCount: number): number {
+  return Math.max(2, Math.min(16, processorsCount - 2));
+}
