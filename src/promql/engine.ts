@@ -7,7 +7,14 @@ import { type BuildContext, buildRange, buildVector } from './operators/build.ts
 import { evaluateScalar } from './operators/build-scalar.ts';
 import type { Evaluation } from './operators/operator.ts';
 import { removeMarkedNames } from './operators/series-naming.ts';
-import { describeType, type Expression, formatPosition, parseExpression, typeOf } from './parse/index.ts';
+import {
+  describeType,
+  type Expression,
+  formatPosition,
+  parseExpression,
+  resolveDurations,
+  typeOf,
+} from './parse/index.ts';
 import { Grid, subqueryGrid } from './plan/grid.ts';
 import { isRange, type PlanNode, planType, type RangeNode } from './plan/plan-node.ts';
 import { type Plan, plan } from './plan/planner.ts';
@@ -58,7 +65,8 @@ export class PromqlEngine {
     const { text, timeMs } = query;
     const lookbackDeltaMs = query.lookbackDeltaMs || this.#lookbackDeltaMs;
     const times = { startMs: timeMs, endMs: timeMs, stepMs: 0, subqueryStepMs: this.#subqueryStepMs };
-    const planned = plan(parseExpression(text), Grid.instant(timeMs), times, lookbackDeltaMs);
+    const expression = resolveDurations(parseExpression(text), { stepMs: 0, rangeMs: 0 });
+    const planned = plan(expression, Grid.instant(timeMs), times, lookbackDeltaMs);
     return this.#execute(text, planned, lookbackDeltaMs, queryable, control, (context) =>
       instantValue(planned, timeMs, context),
     );
@@ -71,7 +79,8 @@ export class PromqlEngine {
     const expression = parseExpression(text);
     requireSteppable(expression);
     const times = { startMs, endMs, stepMs, subqueryStepMs: this.#subqueryStepMs };
-    const planned = plan(expression, new Grid(startMs, endMs, stepMs), times, lookbackDeltaMs);
+    const resolved = resolveDurations(expression, { stepMs, rangeMs: endMs - startMs });
+    const planned = plan(resolved, new Grid(startMs, endMs, stepMs), times, lookbackDeltaMs);
     return this.#execute(text, planned, lookbackDeltaMs, queryable, control, (context) =>
       steppedValue(planned, context),
     );
@@ -88,9 +97,10 @@ export class PromqlEngine {
     const selections = planned.requests.length > 0 ? await queryable.select(planned.requests, control) : [];
     const stats: QueryStats = { samplesLoadedCount: 0, seriesLoadedCount: 0, samplesReturnedCount: 0 };
     const annotations = new Annotations();
-    const { delayedNameRemoval } = { delayedNameRemoval: this.#delayedNameRemoval };
+    const delayedNameRemoval = this.#delayedNameRemoval;
     const evaluation: Evaluation = { lookbackDeltaMs, delayedNameRemoval, control, annotations, stats };
     const value = evaluate({
+      text,
       evaluation,
       selectionOf: (node) => {
         const selection = present(selections[present(planned.indexOf.get(node), 'request')], 'selection');

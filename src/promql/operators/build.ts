@@ -17,19 +17,22 @@ import { isSetOperator } from './binary-kernels.ts';
 import { buildCall } from './build-call.ts';
 import { evaluateScalar } from './build-scalar.ts';
 import { countValues } from './count-values.ts';
+import { executionError } from './errors.ts';
 import { NegationOperator } from './float-function.ts';
 import { InstantSelectorOperator } from './instant-selector.ts';
 import { LimitRatioOperator } from './limit-ratio.ts';
 import { type Evaluation, RowsOperator, type VectorOperator } from './operator.ts';
 import { type RangeSource, SelectorSource, SubquerySource } from './range-source.ts';
 import { selectK } from './select-k.ts';
-import { mergeDuplicates } from './series-naming.ts';
+import { isLabelName, mergeDuplicates } from './series-naming.ts';
 import { SetOperationOperator } from './set-operations.ts';
 import { StepInvariantOperator } from './step-invariant.ts';
 import { VectorMatchingOperator } from './vector-matching.ts';
 import { VectorScalarOperator } from './vector-scalar.ts';
 
 export interface BuildContext {
+  /** The whole query. */
+  readonly text: string;
   readonly evaluation: Evaluation;
   /** What the storage gave for a selector of the plan. */
   readonly selectionOf: (node: InstantSelectorNode | RangeSelectorNode) => Selection;
@@ -112,6 +115,8 @@ function buildAggregation(node: AggregationNode, grid: Grid, context: BuildConte
       return new LimitRatioOperator(input(), scalar(), (parameter as PlanNode).position.start, evaluation);
     case 'count_values': {
       const labelName = parameter?.kind === 'string' ? parameter.value : '';
+      if (!isLabelName(labelName))
+        throw executionError(`invalid label name ${sourceOf(parameter as PlanNode, context)}`);
       return countValues(node, input(), labelName, stepsCount, evaluation);
     }
     case 'quantile': {
@@ -122,6 +127,11 @@ function buildAggregation(node: AggregationNode, grid: Grid, context: BuildConte
     default:
       return aggregate(folding(node, operator), input(), undefined, stepsCount, evaluation);
   }
+}
+
+/** An expression as it was written. */
+function sourceOf({ position }: PlanNode, { text }: BuildContext): string {
+  return text.slice(position.start, position.end);
 }
 
 function folding(node: AggregationNode, operator: FoldingOperator): AggregationNode & { operator: FoldingOperator } {

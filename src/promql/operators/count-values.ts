@@ -3,7 +3,6 @@
 import type { Labels } from '../../model/index.ts';
 import { formatFloat } from '../numbers/index.ts';
 import type { AggregationNode } from '../plan/plan-node.ts';
-import { executionError } from './errors.ts';
 import { groupLabels } from './grouping.ts';
 import { type Evaluation, type OutputSeries, Row, RowsOperator, type VectorOperator } from './operator.ts';
 
@@ -14,7 +13,6 @@ export function countValues(
   stepsCount: number,
   evaluation: Evaluation,
 ): VectorOperator {
-  if (labelName === '') throw executionError('invalid label name ""');
   const labelsOf = groupLabels(node.without ? node.grouping : [...node.grouping, labelName], node.without);
   const counts = new CountsByLabels(stepsCount, evaluation);
   const row = new Row(stepsCount);

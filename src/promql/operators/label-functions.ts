@@ -4,7 +4,7 @@ import { compileRegex, type Labels, metricNameLabel } from '../../model/index.ts
 import { labelReplace } from '../functions/index.ts';
 import { executionError } from './errors.ts';
 import type { OutputSeries, VectorOperator } from './operator.ts';
-import { mergeDuplicates, renamed } from './series-naming.ts';
+import { isLabelName, mergeDuplicates, renamed } from './series-naming.ts';
 
 export interface LabelReplacement {
   readonly destination: string;
@@ -16,7 +16,7 @@ export interface LabelReplacement {
 export function replaceLabels(input: VectorOperator, options: LabelReplacement, stepsCount: number): VectorOperator {
   const { destination, replacement, source, pattern } = options;
   const regex = compilePattern(pattern);
-  if (destination === '') throw executionError('invalid destination label name in label_replace(): ');
+  requireLabelName(destination, 'destination', 'label_replace');
   const series = input.series.map((each) =>
     withLabels(each, labelReplace(each.labels, destination, replacement, source, regex), destination),
   );
@@ -39,13 +39,17 @@ export interface LabelJoin {
 
 export function joinLabels(input: VectorOperator, options: LabelJoin, stepsCount: number): VectorOperator {
   const { destination, separator, sources } = options;
-  if (sources.includes('')) throw executionError('invalid source label name in label_join(): ');
-  if (destination === '') throw executionError('invalid destination label name in label_join(): ');
+  for (const source of sources) requireLabelName(source, 'source', 'label_join');
+  requireLabelName(destination, 'destination', 'label_join');
   const series = input.series.map((each) => {
     const joined = sources.map((source) => each.labels.get(source)).join(separator);
     return withLabels(each, each.labels.with(destination, joined), destination);
   });
   return mergeDuplicates(renamed(input, series), stepsCount);
+}
+
+function requireLabelName(name: string, role: 'source' | 'destination', caller: string): void {
+  if (!isLabelName(name)) throw executionError(`invalid ${role} label name in ${caller}(): ${name}`);
 }
 
 function withLabels(series: OutputSeries, labels: Labels, destination: string): OutputSeries {

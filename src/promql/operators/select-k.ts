@@ -9,7 +9,9 @@ import { highestFirst, lowestFirst, ValueHeaps } from './value-heap.ts';
 
 type SelectingNode = AggregationNode & { operator: 'topk' | 'bottomk' | 'limitk' };
 
-const int64Max = 9223372036854775807;
+/** 2⁶³; the next float below it is where Prometheus draws the line. */
+const int64Limit = 2 ** 63;
+const int64Max = int64Limit - 1024;
 
 /** `limits`: k at each step, not yet rounded. */
 export function selectK(
@@ -90,7 +92,7 @@ function validateLimits(limits: Float64Array): number {
   }
   if (limitMax < 1) return limitMax;
   if (hasNaN) throw executionError('Parameter value is NaN');
-  if (limitMin <= -int64Max) throw executionError(`Scalar value ${formatGeneral(limitMin)} underflows int64`);
+  if (limitMin <= -int64Limit) throw executionError(`Scalar value ${formatGeneral(limitMin)} underflows int64`);
   if (limitMax >= int64Max) throw executionError(`Scalar value ${formatGeneral(limitMax)} overflows int64`);
   return limitMax;
 }

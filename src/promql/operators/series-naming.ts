@@ -8,6 +8,11 @@ import { type Evaluation, type OutputSeries, Row, type VectorOperator } from './
 /** The labels that say what a metric is; they go whenever its name goes. */
 export const metadataLabels: readonly string[] = [metricNameLabel, '__type__', '__unit__'];
 
+/** Any UTF-8 text but the empty one. U+FFFD is where the parser had bytes that are none. */
+export function isLabelName(name: string): boolean {
+  return name !== '' && !name.includes('\uFFFD');
+}
+
 export function withoutName(labels: Labels): Labels {
   return labels.filter((name) => !metadataLabels.includes(name));
 }
