@@ -27,7 +27,7 @@ export { holdsStale, imageSamples } from './image';
 export { releaseScratch, scratchAddress, scratchExtents, takeScratch } from './memory';
 export { sortRefs } from './order';
 export {
-  bitmapAddPair,
+  bitmapAddPairs,
   bitmapCount,
   bitmapFill,
   bitmapIntersect,

@@ -67,8 +67,12 @@ function setBit(bitmap: usize, ref: u32): void {
   store<u32>(word, load<u32>(word) | (1 << (ref & 31)));
 }
 
-/** Adds the series of a pair that are below `refsCount`. */
-export function bitmapAddPair(bitmap: usize, refsCount: u32, pairId: u32): void {
+/** Adds the series of the pairs whose ids lie at `pairIds`. */
+export function bitmapAddPairs(bitmap: usize, refsCount: u32, pairIds: usize, pairsCount: u32): void {
+  for (let i: u32 = 0; i < pairsCount; i++) addPair(bitmap, refsCount, load<u32>(pairIds + (<usize>i << 2)));
+}
+
+function addPair(bitmap: usize, refsCount: u32, pairId: u32): void {
   const pair = pairAt(pairId);
   const count = atomic.load<u32>(pair, PAIR_COUNT);
   if (count == 0) return;

@@ -78,7 +78,7 @@ export interface HeadExports {
   writeLabels(ref: number, target: number): number;
   writeNames(target: number, capacity: number): number;
   writePairsOfName(namePair: number, target: number, capacity: number): number;
-  bitmapAddPair(bitmap: number, refsCount: number, pairId: number): void;
+  bitmapAddPairs(bitmap: number, refsCount: number, pairIds: number, pairsCount: number): void;
   bitmapCount(bitmap: number, refsCount: number): number;
   bitmapFill(bitmap: number, refsCount: number, all: number): void;
   bitmapIntersect(target: number, other: number, refsCount: number): void;

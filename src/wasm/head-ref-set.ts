@@ -23,10 +23,17 @@ export class RefSet {
     return this.#region.address;
   }
 
+  addAll(): void {
+    this.#kernel.exports.bitmapFill(this.#address(), this.#refsCount, 1);
+  }
+
   /** Adds every series that has one of these pairs. */
-  addPairs(pairIds: Iterable<number>): void {
-    const address = this.#address();
-    for (const pairId of pairIds) this.#kernel.exports.bitmapAddPair(address, this.#refsCount, pairId);
+  addPairs(pairIds: Uint32Array): void {
+    const kernel = this.#kernel;
+    const list = kernel.takeScratch(pairIds.length * 4);
+    kernel.words.set(pairIds, list.address / 4);
+    kernel.exports.bitmapAddPairs(this.#address(), this.#refsCount, list.address, pairIds.length);
+    kernel.releaseScratch(list);
   }
 
   intersect(other: RefSet): void {

@@ -19,7 +19,6 @@ test('smoke', () => {
     assert.equal(head.register(labels, fp), i);
   }
   assert.equal(reader.stats().seriesCount, 100000);
-  console.log(reader.stats());
   assert.deepEqual(reader.labelBytes(777), encodeLabels(Labels.of({ __name__: `m0`, job: 'x', instance: `i777` })));
   const slot = head.openGeneration();
   for (let k = 0; k < 5; k++) {
@@ -42,7 +41,7 @@ test('smoke', () => {
   const buffer = new SampleBuffer();
   assert.equal(frame.read(1, 0, 1e15, buffer), 5);
   assert.deepEqual(
-    [...buffer.timestampsMs.slice(0, 5)],
+    Array.from(buffer.timestampsMs.slice(0, 5)),
     [0, 1, 2, 3, 4].map((k) => 1_700_000_000_000 + 15000 * k),
   );
   head.freezeGeneration(slot);
