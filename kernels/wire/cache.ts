@@ -2,22 +2,26 @@
 // Extendible hashing (Fagin, Nievergelt, Pippenger and Strong 1979), so that growth costs one page at a time: a directory
 // of 2^depth entries leads to pages; a page that is full is split in two by one more bit of the hash.
 //
-// A page: its depth (u32, padded to 64 bytes), 80 buckets of 64 bytes, then the partitions (u16) of their slots.
-// A bucket: 4 slots as columns, 64 bits of the hash each (32 bytes), 32 more each (16 bytes), then reference + 1 each,
-// 0 where the slot is free (16 bytes). The last 32 bits of the hash choose two buckets of the page; an entry lies in
-// either, and keeps its place when the page is split. So 96 bits are compared, within two buckets.
-// What can't grow any more replaces entries: a missing entry costs a registration that finds the series again.
+// A page: its depth (u32, padded to 64 bytes), then 80 buckets of 72 bytes.
+// A bucket: 4 slots as columns: 64 bits of the hash each (32 bytes), 32 more each (16 bytes), reference + 1 each, 0 where
+// the slot is free (16 bytes), partition each (8 bytes).
+// Of the 96 bits that are kept, the low ones of the second column choose the page. The remaining 32 bits of the hash
+// choose an entry's first bucket; the second one follows from the first and the bits that are kept, and the other way
+// round (cuckoo hashing, Pagh and Rodler 2001), so that entries can make room for each other, and a page fills to nine
+// tenths. An entry keeps its place when its page is split.
+// Where nothing can grow any more, the entry that finds no room is dropped: the next request registers its series again.
 import {
   cacheAddress, directoryAddress, directoryDepthMax, headerCacheBytes, headerCacheEntriesCount, reserveUpTo,
 } from './layout.ts';
 
 const bucketsCount: u32 = 80;
-const bucketBytes: usize = 64;
+const bucketBytes: usize = 72;
 const slotsCount: u32 = 4;
 const bucketsOffset: usize = 64;
-const partitionsOffset: usize = bucketsOffset + <usize>bucketsCount * bucketBytes;
-const pageBytes: usize = partitionsOffset + <usize>bucketsCount * slotsCount * 2;
+const pageBytes: usize = bucketsOffset + <usize>bucketsCount * bucketBytes;
 const initialDepth: u32 = 4;
+/** Entries that may make room for another, one after the other, before the page is split. */
+const movesMax: u32 = 24;
 /** Memory grows by at least so much at once: growing detaches the views of JavaScript. */
 const growthBytes: usize = 4 << 20;
 
@@ -58,50 +62,84 @@ export function clearCache(): void {
 export function lookUp(low: u64, high: u64): u32 {
   const page = pageOf(<u32>high);
   const first = firstBucket(<u32>(high >> 32));
-  const second = secondBucket(<u32>(high >> 32));
-  let bucket = first;
-  let matches = matchesIn(page, first, low, <u32>high);
-  if (matches == 0) {
-    bucket = second;
-    matches = matchesIn(page, second, low, <u32>high);
-    if (matches == 0) return 0xffffffff;
-  }
-  const slot = ctz<u32>(matches);
+  const second = otherBucket(first, <u32>high);
+  // Both buckets at once: a branch on the first one would wait for its memory before the second one's is asked for.
+  const firstMatches = matchesIn(page, first, low, <u32>high);
+  const secondMatches = matchesIn(page, second, low, <u32>high);
+  if ((firstMatches | secondMatches) == 0) return 0xffffffff;
+  const bucket = select(first, second, firstMatches != 0);
+  const slot = ctz<u32>(select(firstMatches, secondMatches, firstMatches != 0));
   foundPartition = load<u16>(partitionAt(page, bucket, slot));
   return load<u32>(referenceAt(page, bucket, slot)) - 1;
 }
 
 /** Stores the reference (below 0xFFFFFFFE) and partition of a hash; replaces those it had. */
 export function insert(low: u64, high: u64, reference: u32, partition: u32): void {
-  while (!insertInto(pageOf(<u32>high), low, high, reference, partition)) {
-    if (split(pageOf(<u32>high), <u32>high)) continue;
-    // Full for good: the new entry takes the place of one that its hash chooses.
-    const bucket = firstBucket(<u32>(high >> 32));
-    put(pageOf(<u32>high), bucket, <u32>low & (slotsCount - 1), low, <u32>high, reference, partition);
-    return;
+  const bucket = firstBucket(<u32>(high >> 32));
+  if (replace(pageOf(<u32>high), bucket, low, <u32>high, reference, partition)) return;
+  carriedBucket = bucket;
+  carriedLow = low;
+  carriedHigh = <u32>high;
+  carriedReference = reference;
+  carriedPartition = partition;
+  entriesCount++;
+  while (!placeCarried()) {
+    if (split(pageOf(carriedHigh), carriedHigh)) continue;
+    entriesCount--;
+    break;
   }
+  publish();
 }
 
-function insertInto(page: usize, low: u64, high: u64, reference: u32, partition: u32): bool {
-  const first = firstBucket(<u32>(high >> 32));
-  const second = secondBucket(<u32>(high >> 32));
+// The entry that is looking for a place, and one of its two buckets.
+let carriedBucket: u32 = 0;
+let carriedLow: u64 = 0;
+let carriedHigh: u32 = 0;
+let carriedReference: u32 = 0;
+let carriedPartition: u32 = 0;
+
+/** Puts the carried entry into a free slot of its buckets, or into a taken one, and carries on with what was there. */
+function placeCarried(): bool {
+  const page = pageOf(carriedHigh);
+  for (let move: u32 = 0; move < movesMax; move++) {
+    if (placeIn(page, carriedBucket)) return true;
+    carriedBucket = otherBucket(carriedBucket, carriedHigh);
+    if (placeIn(page, carriedBucket)) return true;
+    swapCarried(page, (carriedHigh >> 8) + move & (slotsCount - 1));
+  }
+  return false;
+}
+
+function placeIn(page: usize, bucket: u32): bool {
+  const at = page + bucketsOffset + <usize>bucket * bucketBytes;
+  const free: u32 = i32x4.bitmask(i32x4.eq(v128.load(at, 48), i32x4(0, 0, 0, 0)));
+  if (free == 0) return false;
+  put(page, bucket, ctz<u32>(free), carriedLow, carriedHigh, carriedReference, carriedPartition);
+  return true;
+}
+
+function swapCarried(page: usize, slot: u32): void {
+  const bucket = carriedBucket;
+  const low = load<u64>(lowAt(page, bucket, slot));
+  const high = load<u32>(highAt(page, bucket, slot));
+  const reference = load<u32>(referenceAt(page, bucket, slot)) - 1;
+  const partition = load<u16>(partitionAt(page, bucket, slot));
+  put(page, bucket, slot, carriedLow, carriedHigh, carriedReference, carriedPartition);
+  carriedLow = low;
+  carriedHigh = high;
+  carriedReference = reference;
+  carriedPartition = partition;
+}
+
+function replace(page: usize, first: u32, low: u64, high: u32, reference: u32, partition: u32): bool {
   let bucket = first;
-  let candidates = matchesIn(page, first, low, <u32>high);
-  if (candidates == 0) {
-    bucket = second;
-    candidates = matchesIn(page, second, low, <u32>high);
+  let matches = matchesIn(page, bucket, low, high);
+  if (matches == 0) {
+    bucket = otherBucket(bucket, high);
+    matches = matchesIn(page, bucket, low, high);
   }
-  if (candidates == 0) {
-    // The emptier bucket of the two: this lets a page fill up to about nine tenths.
-    const freeFirst = freeIn(page, first);
-    const freeSecond = freeIn(page, second);
-    bucket = popcnt<u32>(freeSecond) > popcnt<u32>(freeFirst) ? second : first;
-    candidates = bucket == first ? freeFirst : freeSecond;
-    if (candidates == 0) return false;
-    entriesCount++;
-  }
-  put(page, bucket, ctz<u32>(candidates), low, <u32>high, reference, partition);
-  publish();
+  if (matches == 0) return false;
+  put(page, bucket, ctz<u32>(matches), low, high, reference, partition);
   return true;
 }
 
@@ -111,7 +149,7 @@ function split(page: usize, prefix: u32): bool {
   if (depth == directoryDepthMax) return false;
   const created = pagesEnd;
   if (created + pageBytes > cacheEnd) return false;
-  if (!reserveUpTo(created + pageBytes + growthBytes) && !reserveUpTo(created + pageBytes)) return false;
+  if (!reserve(created + pageBytes)) return false;
   if (depth == directoryDepth) {
     // The upper half of the doubled directory leads where the lower half does.
     const sizeBytes = <usize>4 << directoryDepth;
@@ -131,6 +169,11 @@ function split(page: usize, prefix: u32): bool {
     store<u32>(directoryAddress + (<usize>i << 2), created);
   }
   return true;
+}
+
+function reserve(end: usize): bool {
+  if (end <= <usize>memory.size() << 16) return true;
+  return reserveUpTo(end + growthBytes) || reserveUpTo(end);
 }
 
 /** Moves an entry to the same place of another page if bit `depth` of its hash is set. */
@@ -161,11 +204,13 @@ function pageOf(high: u32): usize {
 }
 
 function firstBucket(choice: u32): u32 {
-  return ((choice & 0xffff) * bucketsCount) >> 16;
+  return <u32>((<u64>choice * bucketsCount) >> 32);
 }
 
-function secondBucket(choice: u32): u32 {
-  return ((choice >> 16) * bucketsCount) >> 16;
+/** The second bucket of an entry that is in the first, and the first if it is in the second. */
+function otherBucket(bucket: u32, high: u32): u32 {
+  const sum = ((high >> 16) * bucketsCount) >> 16;
+  return sum >= bucket ? sum - bucket : sum + bucketsCount - bucket;
 }
 
 /** A bit per slot of the bucket whose 96 bits of hash are these. */
@@ -175,12 +220,6 @@ function matchesIn(page: usize, bucket: u32, low: u64, high: u32): u32 {
   const lowMatches =
     i64x2.bitmask(i64x2.eq(v128.load(at), lows)) | (i64x2.bitmask(i64x2.eq(v128.load(at, 16), lows)) << 2);
   return lowMatches & i32x4.bitmask(i32x4.eq(v128.load(at, 32), v128.splat<u32>(high)));
-}
-
-/** A bit per free slot of the bucket. */
-function freeIn(page: usize, bucket: u32): u32 {
-  const at = page + bucketsOffset + <usize>bucket * bucketBytes;
-  return i32x4.bitmask(i32x4.eq(v128.load(at, 48), i32x4(0, 0, 0, 0)));
 }
 
 function lowAt(page: usize, bucket: u32, slot: u32): usize {
@@ -196,5 +235,5 @@ function referenceAt(page: usize, bucket: u32, slot: u32): usize {
 }
 
 function partitionAt(page: usize, bucket: u32, slot: u32): usize {
-  return page + partitionsOffset + ((<usize>bucket * slotsCount + slot) << 1);
+  return page + bucketsOffset + <usize>bucket * bucketBytes + 64 + (<usize>slot << 1);
 }

@@ -9,14 +9,16 @@
 // fields and nothing else, so what follows begins on a field's border and is what it looks like. If it is not, the labels
 // are walked when the row is registered; where the prefix turns out to be anything else, the request is read again without
 // guessing. So no guess outlives `readRequest`, whatever the bytes are.
-import { insert, foundPartition, lookUp } from './cache.ts';
+import { foundPartition, insert, lookUp } from './cache.ts';
 import {
   headerErrorOffset, headerMetadataCount, headerNewSeriesCount, headerRowsCount, headerSamplesCount, metadataAddress,
   metadataCountMax, newSeriesAddress, newSeriesBytes, newSeriesCacheable, partitionsAddress, rawAddress,
   referencesAddress, rowBytes, rowsAddress, rowsCountMax, samplesCountMax, samplesEndAddress, timestampsAddress,
   valuesAddress,
 } from './layout.ts';
-import { fieldContent, fieldNumber, fieldWireType, readField, readVarint, varintEnd, wireBytes, wireFixed64, wireVarint } from './protobuf.ts';
+import {
+  fieldContent, fieldNumber, fieldWireType, readField, readVarint, wireBytes, wireFixed64, wireVarint,
+} from './protobuf.ts';
 import { hashedBytesMax, hashHigh, hashLow, hashRaw } from './raw-hash.ts';
 import { clearRejections, histogramUnsupported, outOfBoundsFuture, outOfBoundsOld, reject } from './rejections.ts';
 import { beginCanonical, canonicalBytes, canonicalStart, registerLabels } from './series-labels.ts';

@@ -16,49 +16,53 @@ export function readSnappyLength(source: usize, sourceEnd: usize): i64 {
   return length;
 }
 
-/** Decompresses the elements from `snappyPosition` on into exactly `length` bytes; false (with snappyPosition) if they are corrupt. */
+/** Decompresses the elements from `snappyPosition` on into exactly `length` bytes; false if they are corrupt. */
 export function decompress(sourceEnd: usize, target: usize, length: u32): bool {
   let source = snappyPosition;
   let to = target;
   const targetEnd = target + length;
   while (source < sourceEnd) {
-    snappyPosition = source;
+    const element = source;
     const tag: u32 = load<u8>(source);
+    const trailer = load<u32>(source, 1);
+    const kind = tag & 3;
     let count = (tag >> 2) + 1;
-    if ((tag & 3) == 0) {
+    if (kind == 0) {
       source++;
       if (count > 60) {
         // 1 to 4 bytes hold the length less one; 2³² wraps to 0 and is refused.
         const lengthBytes = count - 60;
-        count = (load<u32>(source) & (<u32>0xffffffff >> (32 - 8 * lengthBytes))) + 1;
+        count = (trailer & (<u32>0xffffffff >> (32 - 8 * lengthBytes))) + 1;
         source += lengthBytes;
-        if (source > sourceEnd || count == 0) return false;
+        if (source > sourceEnd || count == 0) return corruptAt(element);
       }
-      if (<usize>count > sourceEnd - source || <usize>count > targetEnd - to) return false;
+      if (<usize>count > sourceEnd - source || <usize>count > targetEnd - to) return corruptAt(element);
       copyLiteral(to, source, count);
       source += count;
       to += count;
-      continue;
-    }
-    let offset: u32;
-    if ((tag & 3) == 1) {
-      count = ((tag >> 2) & 7) + 4;
-      offset = ((tag >> 5) << 8) | <u32>load<u8>(source, 1);
-      source += 2;
-    } else if ((tag & 3) == 2) {
-      offset = load<u16>(source, 1);
-      source += 3;
     } else {
-      offset = load<u32>(source, 1);
-      source += 5;
+      // Which kind of copy follows is hard to predict, so it is selected, not branched upon.
+      count = select(((tag >> 2) & 7) + 4, count, kind == 1);
+      const offset = select(
+        ((tag >> 5) << 8) | (trailer & 0xff),
+        select(trailer & 0xffff, trailer, kind == 2),
+        kind == 1,
+      );
+      source += select<usize>(kind + 1, 5, kind < 3);
+      // An offset of 0 wraps to the largest number and is refused.
+      if (source > sourceEnd || <usize>(offset - 1) >= to - target || <usize>count > targetEnd - to) {
+        return corruptAt(element);
+      }
+      copyBack(to, offset, count);
+      to += count;
     }
-    // An offset of 0 wraps to the largest number and is refused.
-    if (source > sourceEnd || <usize>(offset - 1) >= to - target || <usize>count > targetEnd - to) return false;
-    copyBack(to, offset, count);
-    to += count;
   }
-  snappyPosition = source;
-  return to == targetEnd;
+  return to == targetEnd || corruptAt(source);
+}
+
+function corruptAt(element: usize): bool {
+  snappyPosition = element;
+  return false;
 }
 
 function copyLiteral(to: usize, from: usize, count: u32): void {
