@@ -2,6 +2,7 @@
 // when it is in parts and nobody reads it; a head is dropped with its last generation, once a newer head has replaced it.
 // This is bookkeeping in the lane's thread; the samples are in kernel memory.
 import { present } from '../../base/index.ts';
+import type { Random } from '../../ports/index.ts';
 import { Head, HeadReader } from '../../wasm/index.ts';
 import type { GenerationView, HeadHandle } from '../protocol.ts';
 
@@ -32,19 +33,21 @@ const registryShareMax = 0.6;
 
 export class Generations {
   readonly #module: WebAssembly.Module;
+  readonly #random: Random;
   readonly #headBytesMax: number;
   readonly #live: Generation[] = [];
   readonly #heads: LiveHead[] = [];
   #nextHeadId = 1;
 
-  constructor(module: WebAssembly.Module, headBytesMax: number) {
+  constructor(module: WebAssembly.Module, random: Random, headBytesMax: number) {
     this.#module = module;
+    this.#random = random;
     this.#headBytesMax = headBytesMax;
     this.#addHead();
   }
 
   #addHead(): LiveHead {
-    const head = Head.create(this.#module, { bytesMax: this.#headBytesMax });
+    const head = Head.create(this.#module, { bytesMax: this.#headBytesMax, random: this.#random });
     const live = { headId: this.#nextHeadId++, head, reader: HeadReader.attach(this.#module, head.memory) };
     this.#heads.push(live);
     return live;

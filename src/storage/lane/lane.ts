@@ -118,7 +118,7 @@ export class Lane implements LaneActor {
     this.#policy = policy;
     this.#tombstones = new TombstoneIndex(policy.tombstones);
     this.#wire = new WireKernel(options.modules.wire, options.random, this.#limits.wire);
-    this.#generations = new Generations(options.modules.head, this.#limits.headBytesMax);
+    this.#generations = new Generations(options.modules.head, options.random, this.#limits.headBytesMax);
     this.#metadata = new MetadataStore(this.#limits.metadataEntriesMax);
     const { disk, clock, random } = options;
     const { segmentBytesMax, lingerMs } = this.#limits;

@@ -1,0 +1,50 @@
+// The storage of one node in one thread: keeper, lane and one reader, joined by inline channels. For tests and simulation;
+// the server puts the same three actors into workers.
+import type { Retention, StoragePorts } from './contracts.ts';
+import { createInlineChannel } from './inline-channel.ts';
+import { Keeper } from './keeper/keeper.ts';
+import { Lane, type LaneLimits } from './lane/lane.ts';
+import { Reader } from './reader/reader.ts';
+
+export interface StorageOptions extends StoragePorts {
+  readonly retention: Retention;
+  readonly limits?: Partial<LaneLimits>;
+  readonly onFatal?: (error: unknown) => void;
+}
+
+export interface InlineStorage {
+  readonly lane: Lane;
+  readonly keeper: Keeper;
+  readonly reader: Reader;
+  close(): Promise<void>;
+}
+
+/** Opens the data directory, which it locks. The log of earlier runs is still being read: wait for `lane.replayed` to query. */
+export async function openStorage(options: StorageOptions): Promise<InlineStorage> {
+  const { retention, limits = {}, onFatal = () => undefined, ...ports } = options;
+  const lock = ports.disk.lock('lock');
+  try {
+    const [laneToKeeper, keeperToLane] = createInlineChannel();
+    const [readerToLane, laneToReader] = createInlineChannel();
+    const [readerToKeeper, keeperToReader] = createInlineChannel();
+    const keeper = await Keeper.open({ ...ports, retention, lanes: [keeperToLane], onFatal });
+    const lane = await Lane.open({ ...ports, keeper: laneToKeeper, onFatal, limits });
+    lane.serve(laneToReader);
+    keeper.serve(keeperToReader);
+    const reader = await Reader.open({ ...ports, lane: readerToLane, keeper: readerToKeeper });
+    return {
+      lane,
+      keeper,
+      reader,
+      close: async () => {
+        reader.close();
+        await lane.close();
+        await keeper.close();
+        lock.release();
+      },
+    };
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}

@@ -1,0 +1,20 @@
+export type {
+  CardinalityRow,
+  DamageReport,
+  DeleteRequest,
+  KeeperStatus,
+  KernelModules,
+  LaneStatus,
+  MetricMetadata,
+  ReplayReport,
+  Retention,
+  StoragePorts,
+  TsdbStatus,
+  WriteOutcome,
+  WriteRejection,
+} from './contracts.ts';
+export { type InlineStorage, openStorage, type StorageOptions } from './engine.ts';
+export { Keeper, type KeeperOptions } from './keeper/keeper.ts';
+export { defaultLaneLimits, Lane, type LaneLimits, type LaneOptions } from './lane/lane.ts';
+export { Reader, type ReaderOptions } from './reader/reader.ts';
+export { ReadSession } from './reader/session.ts';

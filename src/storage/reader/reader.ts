@@ -1,0 +1,186 @@
+// A reader: what a query worker knows of the storage. Holds the newest part catalog (the keeper sends each version), the
+// open parts, and readers of the lane's heads. Queries run in sessions (session.ts), each over one consistent snapshot.
+import { present, RpcPeer } from '../../base/index.ts';
+import { encodeLabels, type Labels } from '../../model/index.ts';
+import type { Channel } from '../../ports/index.ts';
+import { HeadReader, PagesKernel } from '../../wasm/index.ts';
+import type { StoragePorts, TsdbStatus } from '../contracts.ts';
+import { HeadIndex } from '../head/head-postings.ts';
+import type { PartEntry } from '../manifest/manifest-edit.ts';
+import { openPart, type Part, PartCaches, type PartCachesOptions, type TimeInterval } from '../part/index.ts';
+import type { Catalog, HeadSnapshot, KeeperForReader, LaneForReader, ReaderForKeeper, Served } from '../protocol.ts';
+import { TombstoneIndex } from '../tombstones.ts';
+import { SeriesListCache } from './series-list-cache.ts';
+import { ReadSession } from './session.ts';
+import type { DeletedIntervals } from './sources.ts';
+import { tsdbStatus } from './tsdb-status.ts';
+
+export interface ReaderOptions extends StoragePorts {
+  readonly lane: Channel;
+  readonly keeper: Channel;
+  readonly caches?: PartCachesOptions;
+}
+
+export interface HeadView {
+  readonly reader: HeadReader;
+  readonly index: HeadIndex;
+}
+
+export class Reader {
+  readonly lane: RpcPeer<LaneForReader>;
+  readonly lists = new SeriesListCache();
+  readonly #options: ReaderOptions;
+  readonly #kernel: PagesKernel;
+  readonly #caches: PartCaches;
+  readonly #heads = new Map<number, HeadView>();
+  readonly #parts = new Map<number, Part>();
+  readonly #keeper: RpcPeer<KeeperForReader>;
+  /** Sessions per catalog version. */
+  readonly #inUse = new Map<number, number>();
+  #catalog: Catalog;
+  #reportedVersion = 0;
+  #waiting: { readonly version: number; resolve(): void }[] = [];
+  #fingerprints = new WeakMap<Labels, Uint8Array>();
+
+  static async open(options: ReaderOptions): Promise<Reader> {
+    let opened: Reader | undefined;
+    const handlers: Served<ReaderForKeeper> = { catalog: (catalog) => opened?.setCatalog(catalog) };
+    const keeper = new RpcPeer<KeeperForReader>(options.keeper, handlers);
+    opened = new Reader(options, keeper, await keeper.call('hello', {}));
+    return opened;
+  }
+
+  private constructor(options: ReaderOptions, keeper: RpcPeer<KeeperForReader>, catalog: Catalog) {
+    this.#options = options;
+    this.#keeper = keeper;
+    this.#catalog = catalog;
+    this.#kernel = new PagesKernel(options.modules.pages);
+    this.#caches = new PartCaches(options.caches);
+    this.lane = new RpcPeer<LaneForReader>(options.lane);
+    this.#reportVersions();
+  }
+
+  /** A Queryable over one snapshot, taken at its first use. Close it when the query has ended: it pins what it reads. */
+  openSession(): ReadSession {
+    return new ReadSession(this, this.#options.clock);
+  }
+
+  /** Called by the keeper. */
+  setCatalog(catalog: Catalog): void {
+    if (catalog.version <= this.#catalog.version) return;
+    this.#catalog = catalog;
+    this.#reportVersions();
+    const ready = this.#waiting.filter(({ version }) => version <= catalog.version);
+    this.#waiting = this.#waiting.filter(({ version }) => version > catalog.version);
+    for (const { resolve } of ready) resolve();
+  }
+
+  /** The newest catalog, not older than a version; it stays usable until `leaveCatalog`. */
+  async enterCatalog(versionMin: number): Promise<Catalog> {
+    if (this.#catalog.version < versionMin) {
+      await new Promise<void>((resolve) => this.#waiting.push({ version: versionMin, resolve }));
+    }
+    const catalog = this.#catalog;
+    this.#inUse.set(catalog.version, (this.#inUse.get(catalog.version) ?? 0) + 1);
+    return catalog;
+  }
+
+  leaveCatalog({ version }: Catalog): void {
+    const left = present(this.#inUse.get(version), 'sessions of the catalog version') - 1;
+    if (left > 0) this.#inUse.set(version, left);
+    else this.#inUse.delete(version);
+    this.#reportVersions();
+  }
+
+  #reportVersions(): void {
+    const oldestVersion = Math.min(this.#catalog.version, ...this.#inUse.keys());
+    if (oldestVersion === this.#reportedVersion) return;
+    this.#reportedVersion = oldestVersion;
+    if (oldestVersion === this.#catalog.version) this.#closeGoneParts();
+    this.#keeper.notify('inUse', { oldestVersion });
+  }
+
+  #closeGoneParts(): void {
+    const named = new Set(this.#catalog.parts.map(({ id }) => id));
+    for (const [id, part] of this.#parts) {
+      if (named.has(id)) continue;
+      part.close();
+      this.#parts.delete(id);
+    }
+  }
+
+  /** Throws PART_CORRUPT. */
+  part(entry: PartEntry): Part {
+    let part = this.#parts.get(entry.id);
+    if (!part) {
+      part = openPart(this.#options.disk, `parts/${entry.id}`, this.#kernel, this.#caches);
+      this.#parts.set(entry.id, part);
+    }
+    return part;
+  }
+
+  get knownHeadIds(): number[] {
+    return [...this.#heads.keys()];
+  }
+
+  /** Takes over the heads that a snapshot brings, and gives up those that are gone. */
+  adoptHeads({ heads, liveHeadIds }: HeadSnapshot): void {
+    for (const { headId, memory } of heads) {
+      const reader = HeadReader.attach(this.#options.modules.head, memory);
+      this.#heads.set(headId, { reader, index: new HeadIndex(reader) });
+    }
+    for (const [headId, { reader }] of this.#heads) {
+      if (liveHeadIds.includes(headId)) continue;
+      reader.close();
+      this.#heads.delete(headId);
+    }
+  }
+
+  head(headId: number): HeadView {
+    return present(this.#heads.get(headId), 'head of the snapshot');
+  }
+
+  /** Looks up what the tombstones after `afterSeq` delete; undefined where they delete nothing. */
+  deletedIntervals({ tombstones }: Catalog, afterSeq: number): DeletedIntervals {
+    const index = new TombstoneIndex(tombstones, afterSeq);
+    if (index.isEmpty) return undefined;
+    return (labels): readonly TimeInterval[] => index.intervals(this.#fingerprint(labels));
+  }
+
+  #fingerprint(labels: Labels): Uint8Array {
+    let fingerprint = this.#fingerprints.get(labels);
+    if (!fingerprint) {
+      fingerprint = this.#kernel.fingerprint(encodeLabels(labels)).slice();
+      this.#fingerprints.set(labels, fingerprint);
+    }
+    return fingerprint;
+  }
+
+  /** Cardinalities of the head. */
+  async tsdbStatus(limit: number): Promise<TsdbStatus> {
+    const snapshot = await this.snapshot();
+    try {
+      const newest = Math.max(...snapshot.liveHeadIds);
+      const generations = snapshot.generations.filter(({ minMs }) => !Number.isNaN(minMs));
+      return tsdbStatus(this.head(newest).reader, generations, limit);
+    } finally {
+      this.lane.notify('release', { snapshotId: snapshot.snapshotId });
+    }
+  }
+
+  /** Pins the lane's generations; the caller releases. Throws STORAGE_REPLAYING. */
+  async snapshot(): Promise<HeadSnapshot> {
+    const snapshot = await this.lane.call('snapshot', { knownHeadIds: this.knownHeadIds });
+    this.adoptHeads(snapshot);
+    return snapshot;
+  }
+
+  close(): void {
+    for (const part of this.#parts.values()) part.close();
+    this.#parts.clear();
+    for (const { reader } of this.#heads.values()) reader.close();
+    this.#heads.clear();
+    this.lane.close('the reader has been closed');
+    this.#keeper.close('the reader has been closed');
+  }
+}

@@ -1,0 +1,257 @@
+// One query's view of the storage: the Queryable that PromQL's engine evaluates over (promql/queryable.ts, by structure: the
+// two rooms don't know each other). The head's generations are pinned *before* the catalog is taken: between the two, a
+// flush can then only make samples appear twice, which merging removes; the other order could miss a generation.
+import { assert } from '../../base/index.ts';
+import { compareUtf8, Labels, type Matcher } from '../../model/index.ts';
+import type { Clock } from '../../ports/index.ts';
+import type { HeadFrame } from '../../wasm/index.ts';
+import type { PartEntry } from '../manifest/manifest-edit.ts';
+import type { Part } from '../part/index.ts';
+import type { Catalog, GenerationView, HeadSnapshot } from '../protocol.ts';
+import { MergedSeries, SelectionReader } from './merged-series.ts';
+import type { HeadView, Reader } from './reader.ts';
+import { uniteSeries } from './series-list.ts';
+import {
+  ActiveSource,
+  type DeletedIntervals,
+  FrozenSource,
+  PartSource,
+  seriesPerFrame,
+  type Source,
+} from './sources.ts';
+import { TimestampKeys } from './timestamp-keys.ts';
+
+export interface ReadControl {
+  check(): void;
+  addBytes(count: number): void;
+}
+
+export interface ReadRequest {
+  readonly matchers: readonly Matcher[];
+  readonly startMs: number;
+  readonly endMs: number;
+}
+
+export interface ReadLabelRequest {
+  readonly selectors: readonly (readonly Matcher[])[];
+  readonly startMs: number;
+  readonly endMs: number;
+}
+
+interface View {
+  readonly snapshot: HeadSnapshot;
+  readonly catalog: Catalog;
+  readonly horizonMs: number;
+}
+
+/** What overlaps a request. */
+interface Overlap {
+  readonly parts: readonly PartEntry[];
+  readonly generations: readonly GenerationView[];
+}
+
+export class ReadSession {
+  readonly #reader: Reader;
+  readonly #clock: Clock;
+  readonly #keys = new TimestampKeys();
+  #view: Promise<View> | undefined;
+  #closed = false;
+
+  constructor(reader: Reader, clock: Clock) {
+    this.#reader = reader;
+    this.#clock = clock;
+  }
+
+  #open(): Promise<View> {
+    assert(!this.#closed, 'a closed session is not read');
+    this.#view ??= this.#takeView();
+    return this.#view;
+  }
+
+  async #takeView(): Promise<View> {
+    const snapshot = await this.#reader.snapshot();
+    const catalog = await this.#reader.enterCatalog(snapshot.catalogVersionMin);
+    const horizonMs = Math.max(this.#clock.nowMs() - catalog.retentionMs, catalog.sizeHorizonMs);
+    return { snapshot, catalog, horizonMs };
+  }
+
+  /** Gives the snapshot back; nothing that was selected may be read any more. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#view?.then(
+      ({ snapshot, catalog }) => {
+        this.#reader.lane.notify('release', { snapshotId: snapshot.snapshotId });
+        this.#reader.leaveCatalog(catalog);
+      },
+      () => undefined, // nothing was taken
+    );
+  }
+
+  async select(requests: readonly ReadRequest[], control: ReadControl): Promise<{ series: MergedSeries[] }[]> {
+    const view = await this.#open();
+    return Promise.all(requests.map((request) => this.#select(view, request, control)));
+  }
+
+  async #select(view: View, request: ReadRequest, control: ReadControl): Promise<{ series: MergedSeries[] }> {
+    const startMs = Math.max(request.startMs, view.horizonMs);
+    const { endMs, matchers } = request;
+    const overlap = overlapping(view, startMs, endMs);
+    const key = this.#selectionKey(matchers, overlap);
+    const cached = this.#reader.lists.get(key);
+    const members = cached?.members ?? this.#findMembers(matchers, overlap, control);
+    const sources = await this.#sources(view, overlap, members, { startMs, endMs }, control);
+    control.check();
+    const list = cached?.list ?? uniteSeries(sources);
+    if (!cached) this.#reader.lists.set(key, { list, members });
+    return { series: new SelectionReader(sources, list, startMs, endMs, this.#keys).series() };
+  }
+
+  // Registries and generations only grow, so their counts say whether they hold the same series as before.
+  #selectionKey(matchers: readonly Matcher[], { parts, generations }: Overlap): string {
+    const ofHeads = generations.map(({ headId, slot, generation }) => {
+      const { seriesCount } = this.#reader.head(headId).reader.generationStats(slot);
+      return `${headId}/${generation}/${seriesCount}`;
+    });
+    const ofParts = parts.map(({ id }) => id);
+    return JSON.stringify([matchers.map(({ name, operator, value }) => [name, operator, value]), ofParts, ofHeads]);
+  }
+
+  /** Per part its positions, then per generation its references. */
+  #findMembers(matchers: readonly Matcher[], overlap: Overlap, control: ReadControl): Uint32Array<ArrayBufferLike>[] {
+    const members: Uint32Array<ArrayBufferLike>[] = [];
+    for (const entry of overlap.parts) {
+      control.check();
+      members.push(this.#reader.part(entry).select(matchers));
+    }
+    for (const { headId, slot } of overlap.generations) {
+      control.check();
+      members.push(this.#reader.head(headId).index.select(matchers, [slot]));
+    }
+    return members;
+  }
+
+  /** In the order of `members`, which is that of their first samples as far as it can be known. */
+  async #sources(
+    { snapshot, catalog }: View,
+    { parts, generations }: Overlap,
+    members: readonly Uint32Array<ArrayBufferLike>[],
+    range: { startMs: number; endMs: number },
+    control: ReadControl,
+  ): Promise<Source[]> {
+    const sources: Source[] = parts.map((entry, i) => {
+      const deleted = this.#reader.deletedIntervals(catalog, entry.tombstoneSeq);
+      return new PartSource(this.#reader.part(entry), members[i] as Uint32Array, deleted);
+    });
+    const deleted = this.#reader.deletedIntervals(catalog, 0);
+    for (const [i, generation] of generations.entries()) {
+      const refs = members[parts.length + i] as Uint32Array<ArrayBuffer>;
+      sources.push(await this.#headSource(snapshot, generation, refs, range, deleted, control));
+    }
+    return sources;
+  }
+
+  async #headSource(
+    { snapshotId }: HeadSnapshot,
+    { generation, headId, slot, active, minMs, maxMs }: GenerationView,
+    refs: Uint32Array<ArrayBuffer>,
+    { startMs, endMs }: { startMs: number; endMs: number },
+    deleted: DeletedIntervals,
+    control: ReadControl,
+  ): Promise<Source> {
+    const { reader, index } = this.#reader.head(headId);
+    const range = { minMs, maxMs };
+    if (!active) return new FrozenSource({ index, refs, range, deleted }, reader, slot);
+    const copies: Promise<Uint8Array<ArrayBuffer>>[] = [];
+    for (let first = 0; first < refs.length; first += seriesPerFrame) {
+      const some = refs.slice(first, first + seriesPerFrame);
+      copies.push(this.#reader.lane.call('copy', { snapshotId, generation, refs: some, startMs, endMs }));
+    }
+    const frames: HeadFrame[] = [];
+    for (const bytes of await Promise.all(copies)) {
+      control.addBytes(bytes.length);
+      frames.push(reader.openFrame(bytes));
+    }
+    return new ActiveSource({ index, refs, range, deleted }, frames);
+  }
+
+  async series(request: ReadLabelRequest, control: ReadControl): Promise<Labels[]> {
+    const view = await this.#open();
+    const overlap = overlapping(view, request.startMs, request.endMs);
+    const found = new Map<string, Labels>();
+    for (const matchers of request.selectors.length > 0 ? request.selectors : [[]]) {
+      for (const [i, members] of this.#findMembers(matchers, overlap, control).entries()) {
+        control.check();
+        const labelsOf = this.#labelsOf(overlap, i);
+        for (const member of members) {
+          const labels = labelsOf(member);
+          found.set(labels.key(), labels);
+        }
+      }
+    }
+    return [...found.values()].sort(Labels.compare);
+  }
+
+  #labelsOf({ parts, generations }: Overlap, memberList: number): (member: number) => Labels {
+    const entry = parts[memberList];
+    if (entry) {
+      const part = this.#reader.part(entry);
+      return (position) => part.labels(position);
+    }
+    const generation = generations[memberList - parts.length] as GenerationView;
+    const { index } = this.#reader.head(generation.headId);
+    return (ref) => index.labels(ref);
+  }
+
+  labelNames(request: ReadLabelRequest, control: ReadControl): Promise<string[]> {
+    return this.#gather(request, control, {
+      ofPart: (part, matchers) => part.labelNames(matchers),
+      ofHead: ({ index }, slots) => index.labelNames(request.selectors, slots),
+    });
+  }
+
+  labelValues(name: string, request: ReadLabelRequest, control: ReadControl): Promise<string[]> {
+    return this.#gather(request, control, {
+      ofPart: (part, matchers) => part.labelValues(name, matchers),
+      ofHead: ({ index }, slots) => index.labelValues(name, request.selectors, slots),
+    });
+  }
+
+  async #gather(
+    request: ReadLabelRequest,
+    control: ReadControl,
+    from: {
+      ofPart(part: Part, matchers: readonly Matcher[] | undefined): string[];
+      ofHead(head: HeadView, slots: readonly number[]): string[];
+    },
+  ): Promise<string[]> {
+    const view = await this.#open();
+    const { parts, generations } = overlapping(view, request.startMs, request.endMs);
+    const found = new Set<string>();
+    for (const entry of parts) {
+      control.check();
+      const part = this.#reader.part(entry);
+      for (const matchers of request.selectors.length > 0 ? request.selectors : [undefined]) {
+        for (const text of from.ofPart(part, matchers)) found.add(text);
+      }
+    }
+    for (const headId of new Set(generations.map((generation) => generation.headId))) {
+      control.check();
+      const slots = generations.filter((generation) => generation.headId === headId).map(({ slot }) => slot);
+      for (const text of from.ofHead(this.#reader.head(headId), slots)) found.add(text);
+    }
+    return [...found].sort(compareUtf8);
+  }
+}
+
+/** Parts, then generations, each in the order of their first samples. */
+function overlapping({ snapshot, catalog, horizonMs }: View, startMs: number, endMs: number): Overlap {
+  const fromMs = Math.max(startMs, horizonMs);
+  const parts = catalog.parts
+    .filter(({ minTimeMs, maxTimeMs }) => minTimeMs <= endMs && maxTimeMs >= fromMs)
+    .sort((a, b) => a.minTimeMs - b.minTimeMs || a.id - b.id);
+  const generations = snapshot.generations
+    .filter(({ minMs, maxMs, active }) => active || (minMs <= endMs && maxMs >= fromMs))
+    .sort((a, b) => a.generation - b.generation);
+  return { parts, generations };
+}
