@@ -4,14 +4,12 @@
 // Needs a Prometheus 3 (TIMBALA_TEST_PROMETHEUS or on PATH), since the semantics are those of version 3.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Pool } from 'undici';
-import { sendBody } from '../../bench/load/sender.ts';
 import { SeededRandom } from '../../src/base/index.ts';
-import { removeDirectory, temporaryDirectory } from '../support/processes.ts';
-import { type ApiAnswer, PrometheusApi, type QueryData } from '../support/prometheus-api.ts';
-import { findPrometheus, startPrometheus, startTimbala } from '../support/servers.ts';
+import type { ApiAnswer, PrometheusApi, QueryData } from '../support/prometheus-api.ts';
+import { findPrometheus } from '../support/servers.ts';
 import { answerDifference } from './compare.ts';
-import { dataBodies, dataEndMs, dataStartMs, makeData } from './data.ts';
+import { dataEndMs, dataStartMs } from './data.ts';
+import { skipReason, startPair } from './pair.ts';
 import { QueryGenerator } from './query-generator.ts';
 
 const seed = Number(process.env['TIMBALA_TEST_SEED'] ?? 1);
@@ -67,27 +65,12 @@ async function differenceIn(
 
 test(
   `random queries are answered as Prometheus answers them (seed ${seed}, ${queriesCount} queries)`,
-  { skip: prometheus ? false : 'NO PROMETHEUS 3 FOUND: set TIMBALA_TEST_PROMETHEUS; nothing else replaces this test' },
+  { skip: prometheus ? false : skipReason },
   async (t) => {
     assert(prometheus);
-    const directory = temporaryDirectory('differential');
-    t.after(() => removeDirectory(directory));
-    const peer = await startPrometheus({ directory: `${directory}/prometheus`, binary: prometheus.path });
-    t.after(() => peer.kill());
-    const node = await startTimbala({ directory: `${directory}/timbala` });
-    t.after(() => node.kill());
-
-    const bodies = [...dataBodies(makeData(seed))];
-    for (const { url } of [peer, node]) {
-      const pool = new Pool(url);
-      for (const body of bodies) await sendBody(pool, body);
-      await pool.close();
-    }
-
+    const { ours, theirs } = await startPair(t, prometheus, seed);
     const random = new SeededRandom(seed);
     const generator = new QueryGenerator(random);
-    const ours = new PrometheusApi(node.url);
-    const theirs = new PrometheusApi(peer.url);
     const differences: string[] = [];
     for (let i = 0; i < queriesCount; i++) {
       const difference = await differenceIn(nextQuestion(generator, random), ours, theirs);

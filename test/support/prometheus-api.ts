@@ -53,12 +53,13 @@ export class PrometheusApi {
   /** Posts a form to an API path; an answer that is not the API's envelope is an error of the test. */
   async call<Data>(path: string, form: Readonly<Record<string, string>>): Promise<ApiAnswer<Data>> {
     const response = await fetch(`${this.url}/api/v1/${path}`, { method: 'POST', body: new URLSearchParams(form) });
-    const text = await response.text();
-    try {
-      return { httpStatus: response.status, ...(JSON.parse(text) as Omit<ApiAnswer<Data>, 'httpStatus'>) };
-    } catch (cause) {
-      throw new Error(`${this.url} ${path} answered ${response.status}: ${text.slice(0, 500)}`, { cause });
-    }
+    return await envelope(response, path);
+  }
+
+  /** An API path that takes no form. */
+  async get<Data>(path: string, parameters: Readonly<Record<string, string>>): Promise<ApiAnswer<Data>> {
+    const response = await fetch(`${this.url}/api/v1/${path}?${new URLSearchParams(parameters).toString()}`);
+    return await envelope(response, path);
   }
 
   query({ query, timeMs }: InstantQuery): Promise<ApiAnswer<QueryData>> {
@@ -81,6 +82,15 @@ export class PrometheusApi {
       throw new Error(`${this.url}: ${query} answered ${answer.errorType}: ${answer.error}, not a matrix`);
     }
     return answer.data.result;
+  }
+}
+
+async function envelope<Data>(response: Response, path: string): Promise<ApiAnswer<Data>> {
+  const text = await response.text();
+  try {
+    return { httpStatus: response.status, ...(JSON.parse(text) as Omit<ApiAnswer<Data>, 'httpStatus'>) };
+  } catch (cause) {
+    throw new Error(`${path} was answered by ${response.status}: ${text.slice(0, 500)}`, { cause });
   }
 }
 
