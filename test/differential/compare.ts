@@ -7,14 +7,19 @@ import type { ApiAnswer, QueryData, Sample } from '../support/prometheus-api.ts'
 
 const toleratedRelative = 1e-12;
 const byProcessor = /\b(?:exp|sinh|cosh|tanh)\(|\^/;
-/** Turns a difference in the last digit into another number, or into a sample more or less. */
-const amplifies =
-  /\b(?:sin|cos|tan|ceil|floor|round|sgn|changes|resets|count_values|topk|bottomk|quantile|days_in_month|month|year|hour)\b|\bday_|%|[=!<>]=?\s/;
+/** Turn a difference in the last digit into another number, or into a sample more or less. */
+const amplifiers = [
+  /\b(?:sin|cos|tan|ceil|floor|round|sgn|changes|resets|count_values|topk|bottomk|quantile)\b/,
+  /\b(?:day_of_\w+|days_in_month|month|year|hour|minute)\b/,
+  /%|[=!<>]=?\s/,
+];
 const aggregates = /\b(?:sum|avg|stddev|stdvar|quantile)\b(?!_)/;
 
 /** How far values may differ, relative to the larger; undefined where nothing can be said about them. */
 export function toleranceOf(query: string): number | undefined {
-  if (byProcessor.test(query)) return amplifies.test(query) ? undefined : toleratedRelative;
+  if (byProcessor.test(query)) {
+    return amplifiers.some((pattern) => pattern.test(query)) ? undefined : toleratedRelative;
+  }
   return aggregates.test(query) ? toleratedRelative : 0;
 }
 
