@@ -137,3 +137,51 @@ export const madOverTime: RangeFunction = ({ values, first, end }) => {
   for (let i = 0; i < window.length; i++) window[i] = Math.abs((window[i] as number) - median);
   return quantileOf(0.5, window);
 };
+
+/** How `integral` takes the value between two samples. */
+const leftPoint = 0;
+const rightPoint = 1;
+const trapezoidal = 2;
+
+/** False for a strategy that integral does not know; it then takes the default. */
+export function isIntegralStrategy(strategy: number): boolean {
+  return strategy === leftPoint || strategy === rightPoint || strategy === trapezoidal;
+}
+
+/** Parameter (may be missing): the strategy. The area under the samples, in value × seconds; NaN counts as 0. */
+export const integral: RangeFunction = ({ timestampsMs, values, first, end }, parameters) => {
+  const asked = parameters[0] ?? trapezoidal;
+  const strategy = isIntegralStrategy(asked) ? asked : trapezoidal;
+  const area = new KahanSum();
+  for (let i = first + 1; i < end; i++) {
+    const before = zeroForNaN(values[i - 1] as number);
+    const after = zeroForNaN(values[i] as number);
+    const height = strategy === trapezoidal ? meanOf(before, after) : new KahanSum();
+    if (strategy === leftPoint) height.sum = before;
+    else if (strategy === rightPoint) height.sum = after;
+    if (height.sum === 0 && height.compensation === 0) continue;
+    const seconds = ((timestampsMs[i] as number) - (timestampsMs[i - 1] as number)) / 1000;
+    area.compensation += height.compensation * seconds;
+    area.add(height.sum * seconds);
+  }
+  return Math.abs(area.sum) === Infinity ? area.sum : area.total;
+};
+
+const zeroForNaN = (value: number): number => (Number.isNaN(value) ? 0 : value);
+
+/** The mean of two values with what rounding has lost; halves are added where the sum would overflow. */
+function meanOf(before: number, after: number): KahanSum {
+  const mean = new KahanSum();
+  if (before === 0 && after === 0) return mean;
+  mean.sum = before;
+  mean.add(after);
+  if (Math.abs(mean.sum) === Infinity && Number.isFinite(before) && Number.isFinite(after)) {
+    mean.compensation = 0;
+    mean.sum = before / 2;
+    mean.add(after / 2);
+    return mean;
+  }
+  mean.sum /= 2;
+  mean.compensation /= 2;
+  return mean;
+}

@@ -22,15 +22,32 @@ function quantileOutOfRange(quantile: number): number | undefined {
   return quantile > 1 ? Infinity : undefined;
 }
 
+/** Go sorts slices of at most this many elements by insertion, which keeps the order of -0 and +0. */
+const insertionSortMax = 12;
+
 function sortNaNFirst(values: Float64Array): void {
+  if (values.length <= insertionSortMax) {
+    insertionSort(values);
+    return;
+  }
   values.sort();
-  // Typed arrays sort NaN behind everything.
+  // Typed arrays sort NaN behind everything, and -0 before +0; Go leaves the order of zeros open.
   let numbersCount = values.length;
   while (numbersCount > 0 && Number.isNaN(values[numbersCount - 1])) numbersCount--;
   const nanCount = values.length - numbersCount;
   if (nanCount === 0 || numbersCount === 0) return;
   values.copyWithin(nanCount, 0, numbersCount);
   values.fill(NaN, 0, nanCount);
+}
+
+function insertionSort(values: Float64Array): void {
+  for (let i = 1; i < values.length; i++) {
+    const value = values[i] as number;
+    const isNaN = Number.isNaN(value);
+    let at = i;
+    for (; at > 0 && (isNaN || value < (values[at - 1] as number)); at--) values[at] = values[at - 1] as number;
+    values[at] = value;
+  }
 }
 
 /** Where bucketQuantile had to change counts that fell from one bucket to the next; reused from call to call. */

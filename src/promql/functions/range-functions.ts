@@ -24,6 +24,7 @@ export const rangeFunctions: ReadonlyMap<string, RangeFunction> = new Map([
   ['stdvar_over_time', overTime.stdvarOverTime],
   ['quantile_over_time', overTime.quantileOverTime],
   ['mad_over_time', overTime.madOverTime],
+  ['integral', overTime.integral],
   ['first_over_time', overTime.firstOverTime],
   ['last_over_time', overTime.lastOverTime],
   ['present_over_time', overTime.presentOverTime],

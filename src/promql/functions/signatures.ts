@@ -64,7 +64,7 @@ define('info', ['vector', 'vector'], { variadic: 1, experimental: true, supporte
 define('rate increase delta irate idelta changes resets deriv', ['matrix']);
 define('predict_linear', ['matrix', 'scalar']);
 define('double_exponential_smoothing', ['matrix', 'scalar', 'scalar'], { experimental: true });
-define('integral', ['matrix', 'scalar'], { variadic: 1, experimental: true, supported: false });
+define('integral', ['matrix', 'scalar'], { variadic: 1, experimental: true });
 define('avg_over_time sum_over_time min_over_time max_over_time count_over_time', ['matrix']);
 define('stddev_over_time stdvar_over_time last_over_time first_over_time', ['matrix']);
 define('present_over_time absent_over_time', ['matrix']);
