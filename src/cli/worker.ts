@@ -11,4 +11,10 @@ const ports: ThreadPorts = {
   openDisk: (directory) => new NodeDisk(directory),
   lowerThreadPriority,
 };
-await startRole(role, { start, channel, channels, ports });
+const fail = (error: unknown): void => {
+  // Outside every promise, so that nothing catches it and the thread ends.
+  queueMicrotask(() => {
+    throw error;
+  });
+};
+await startRole(role, { start, channel, channels, ports, fail });

@@ -14,7 +14,7 @@ export class InlineWorkers implements Workers {
   spawn(role: string, start: unknown, channels: Readonly<Record<string, Channel>> = {}): WorkerHandle {
     const [ownEnd, workerEnd] = createInlineChannel();
     const { promise: ended, resolve: end } = Promise.withResolvers<unknown>();
-    startRole(role, { start, channel: workerEnd, channels, ports: this.#ports }).catch(end);
+    startRole(role, { start, channel: workerEnd, channels, ports: this.#ports, fail: end }).catch(end);
     return {
       channel: ownEnd,
       ended,

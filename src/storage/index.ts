@@ -14,6 +14,7 @@ export type {
   WriteRejection,
 } from './contracts.ts';
 export { type InlineStorage, openStorage, type StorageOptions } from './engine.ts';
+export { createInlineChannel } from './inline-channel.ts';
 export { Keeper, type KeeperOptions } from './keeper/keeper.ts';
 export { defaultLaneLimits, Lane, type LaneLimits, type LaneOptions } from './lane/lane.ts';
 export { Reader, type ReaderOptions } from './reader/reader.ts';

@@ -11,7 +11,8 @@ export async function startCompactorRole(role: RoleContext): Promise<void> {
   const keeper = await Keeper.open({
     ...storagePorts(role.ports, start),
     retention: start.retention,
-    lane: present(role.channels['lane'], 'channel to the lane'),
+    lanes: [present(role.channels['lane'], 'channel to the lane')],
+    onFatal: role.fail,
   });
   const readers = new ReaderConnections((channel) => keeper.serve(channel));
   const handlers: CompactorHandlers = {

@@ -11,6 +11,7 @@ export async function startLaneRole(role: RoleContext): Promise<void> {
   const lane = await Lane.open({
     ...storagePorts(role.ports, role.start as StorageStart),
     keeper: present(role.channels['keeper'], 'channel to the keeper'),
+    onFatal: role.fail,
   });
   const readers = new ReaderConnections((channel) => lane.serve(channel));
 

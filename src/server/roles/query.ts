@@ -52,7 +52,7 @@ export async function startQueryRole(role: RoleContext): Promise<void> {
     engine: new PromqlEngine(),
     parse,
     numbers,
-    tsdbStatus: () => reader.tsdbStatus(),
+    tsdbStatus: (rowsMax: number) => reader.tsdbStatus(rowsMax),
     monotonicMs: () => clock.monotonicMs(),
   };
   const running = new Map<number, RunningAnswer>();

@@ -19,6 +19,8 @@ export interface RoleContext {
   readonly channel: Channel;
   readonly channels: Readonly<Record<string, Channel>>;
   readonly ports: ThreadPorts;
+  /** Ends the worker with this error: what it holds can't be trusted any more. */
+  readonly fail: (error: unknown) => void;
 }
 
 /** The start data of every role that touches storage. Survives structured clone. */
