@@ -3,7 +3,7 @@
 // Frozen generations are read in place by any thread; of active ones, readers may only look at which series they have.
 import { ensureExtents, dropExtents, takeExtent } from './memory';
 import { EXTENT_BITS, EXTENT_BYTES, EXTENT_NEXT, EXTENT_SLACK_BYTES, GENERATION_BYTES, GENERATIONS, SLOTS_COUNT } from './layout';
-import { RUN_BYTES } from './run';
+import { CHUNK_BYTES, RUN_BYTES } from './run';
 
 // Fields of a generation.
 export const GENERATION_STATE: usize = 0;
@@ -18,8 +18,11 @@ export const GENERATION_MAX: usize = 40;
 const FIRST_STATE_PAGE: usize = 48;
 const STATE_PAGE: usize = 52;
 const STATES_USED: usize = 56;
-/** Series with a buffer of late samples. */
+/** Series with a buffer of late samples; series whose next late sample may need one. */
 export const GENERATION_BUFFERS: usize = 60;
+export const GENERATION_CROWDED: usize = 64;
+/** Largest slab that any of its runs may need next. */
+export const GENERATION_SLAB_MAX: usize = 68;
 const REF_PAGES: usize = 1024;
 
 export const FREE: u32 = 0;
@@ -47,6 +50,7 @@ export function openGeneration(): u32 {
     memory.fill(generation, 0, GENERATION_BYTES);
     store<i64>(generation, i64.MAX_VALUE, GENERATION_MIN);
     store<i64>(generation, i64.MIN_VALUE, GENERATION_MAX);
+    store<u32>(generation, CHUNK_BYTES, GENERATION_SLAB_MAX);
     atomic.store<u32>(generation, ACTIVE, GENERATION_STATE);
     return slot;
   }

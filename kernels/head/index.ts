@@ -1,7 +1,7 @@
 // The head kernel: series registry, postings, generations of chunks, and the log's sample records, over shared memory. One
 // instance writes; any number in other threads read (layout.ts says what is published how). Bindings: src/wasm/head.ts and
 // head-reader.ts. Times cross as f64 (integers, ms), value bits only through memory, addresses as u32.
-import { EXTENT_PAGES, EXTENTS_LIMIT, EXTENTS_MAX, GROWN_END, GROWN_NEXT, HASH_SEED } from './layout';
+import { EXTENT_PAGES, EXTENTS_LIMIT, GROWN_END, GROWN_NEXT, HASH_SEED, OWNED_EXTENTS, SCRATCH_LIMIT } from './layout';
 import { FREE, GENERATION_STATE, generationAt, stateOf } from './generation';
 import { ensureExtents } from './memory';
 import { SERIES_COUNT, SLOTS_COUNT } from './layout';
@@ -38,13 +38,16 @@ export {
   bitmapTruncate,
 } from './postings';
 
-/** Lays out fresh memory, zeroed and of at least two extents. False: too little memory. */
-export function initialize(extentsLimit: u32, seedLow: u32, seedHigh: u32): bool {
-  store<u32>(EXTENTS_LIMIT, min(extentsLimit, EXTENTS_MAX));
+/** Lays out fresh, zeroed memory. Limits in extents, together below EXTENTS_MAX. False: they are too small. */
+export function initialize(extentsLimit: u32, scratchLimit: u32, seedLow: u32, seedHigh: u32): bool {
+  store<u32>(EXTENTS_LIMIT, extentsLimit);
+  store<u32>(SCRATCH_LIMIT, scratchLimit);
   store<u32>(HASH_SEED, seedLow);
   store<u32>(HASH_SEED, seedHigh, 4);
   store<u32>(GROWN_NEXT, 1);
-  store<u32>(GROWN_END, <u32>memory.size() / EXTENT_PAGES);
+  const extents = <u32>memory.size() / EXTENT_PAGES;
+  store<u32>(GROWN_END, extents);
+  store<u32>(OWNED_EXTENTS, extents);
   return createTables();
 }
 

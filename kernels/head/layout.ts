@@ -22,8 +22,9 @@ export const SLOTS_COUNT: u32 = 4;
 
 // Header fields.
 const HEADER: usize = 1024;
-/** Limit of memory, in extents, extent 0 included. */
+/** Limit of the extents that the writer may own, extent 0 included, and those that it owns. Scratch has a limit of its own. */
 export const EXTENTS_LIMIT: usize = HEADER;
+export const OWNED_EXTENTS: usize = HEADER + 20;
 /** First of the extents that were dropped and may be taken again (linked through EXTENT_NEXT), and their number. */
 export const FREE_EXTENT: usize = HEADER + 4;
 export const FREE_EXTENTS_COUNT: usize = HEADER + 8;
@@ -35,6 +36,7 @@ export const HASH_SEED: usize = HEADER + 24;
 /** Extents in use by registry and generations / by scratch regions (atomic: readers take them too). */
 export const USED_EXTENTS: usize = HEADER + 32;
 export const SCRATCH_EXTENTS: usize = HEADER + 36;
+export const SCRATCH_LIMIT: usize = HEADER + 40;
 
 // Registry fields (registry.ts).
 const REGISTRY: usize = 1280;

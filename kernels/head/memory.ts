@@ -11,7 +11,9 @@ import {
   FREE_EXTENTS_COUNT,
   GROWN_END,
   GROWN_NEXT,
+  OWNED_EXTENTS,
   SCRATCH_EXTENTS,
+  SCRATCH_LIMIT,
   SCRATCH_REGIONS,
   SCRATCH_REGIONS_COUNT,
   USED_EXTENTS,
@@ -20,9 +22,8 @@ import {
 /** Extents in one growth: growing shared memory interrupts every thread that has it. */
 const GROWTH_EXTENTS: u32 = 16;
 
-/** Grows memory by whole extents, within the limit. Returns the first extent's number, 0 where that is impossible. */
+/** Grows memory by whole extents. Returns the first extent's number, 0 where that is impossible. */
 function grow(count: u32): u32 {
-  if (<u32>memory.size() / EXTENT_PAGES + count > load<u32>(EXTENTS_LIMIT)) return 0;
   const before = memory.grow(count * EXTENT_PAGES);
   return before < 0 ? 0 : <u32>before / EXTENT_PAGES;
 }
@@ -41,13 +42,13 @@ export function ensureExtents(count: u32): bool {
     const free = load<u32>(FREE_EXTENTS_COUNT) + (grownEnd - grownNext);
     if (free >= count) return true;
     const missing = count - free;
-    let grown = max(missing, GROWTH_EXTENTS);
-    let first = grow(grown);
-    if (first == 0 && grown > missing) {
-      grown = missing;
-      first = grow(grown);
-    }
+    const owned = load<u32>(OWNED_EXTENTS);
+    const allowed = load<u32>(EXTENTS_LIMIT) - owned;
+    if (missing > allowed) return false;
+    const grown = min(max(missing, GROWTH_EXTENTS), allowed);
+    const first = grow(grown);
     if (first == 0) return false;
+    store<u32>(OWNED_EXTENTS, owned + grown);
     if (first == grownEnd) {
       store<u32>(GROWN_END, first + grown);
       continue;
@@ -87,6 +88,14 @@ export function dropExtents(first: u32): void {
   }
 }
 
+function growScratch(extents: u32): u32 {
+  const before = atomic.add<u32>(SCRATCH_EXTENTS, extents);
+  const limit = load<u32>(SCRATCH_LIMIT);
+  const first: u32 = extents > limit || before > limit - extents ? 0 : grow(extents);
+  if (first == 0) atomic.sub<u32>(SCRATCH_EXTENTS, extents);
+  return first;
+}
+
 /**
  * Takes a scratch region of at least `extents` extents, from any thread. Its contents are undefined. Returns the index of
  * its entry in the table, or -1: no memory, or no free entry.
@@ -103,12 +112,11 @@ export function takeScratch(extents: u32): i32 {
     const entry = SCRATCH_REGIONS + (<usize>index << 3);
     if (atomic.load<u32>(entry, 4) != 0) continue;
     if (atomic.cmpxchg<u32>(entry + 4, 0, (extents << 1) | 1) != 0) continue;
-    const first = grow(extents);
+    const first = growScratch(extents);
     if (first == 0) {
       atomic.store<u32>(entry + 4, 0);
       return -1;
     }
-    atomic.add<u32>(SCRATCH_EXTENTS, extents);
     store<u32>(entry, first << EXTENT_BITS);
     return index;
   }

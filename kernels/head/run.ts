@@ -4,7 +4,7 @@
 // chunk    {next u32, window i32, count u16, stream bytes u16, last offset u32, next slab u32, stream}: 48 bytes, of which
 //          count, bytes and last offset are written when the chunk is closed; while it is open they are in the run
 // slab     {next slab u32, stream}: further bytes of a chunk's stream; sizes follow from the chunk's size so far
-import { allocate } from './generation';
+import { allocate, GENERATION_SLAB_MAX } from './generation';
 
 /** Chunks are cut where a window of this length begins (counted from the epoch). */
 export const WINDOW_MS: i64 = 7200000;
@@ -106,6 +106,8 @@ function addSlab(generation: usize, run: usize): void {
   store<u32>(run, <u32>next, RUN_SLAB);
   store<u16>(run, bytes << 3, RUN_BIT_END);
   store<u16>(run, (chunkBytes + bytes) >> 4, RUN_SIZE);
+  const further = nextSlabBytes(chunkBytes + bytes);
+  if (further > load<u32>(generation, GENERATION_SLAB_MAX)) store<u32>(generation, further, GENERATION_SLAB_MAX);
 }
 
 /** Closes the open chunk, if any, and begins one with this sample. */

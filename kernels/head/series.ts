@@ -10,9 +10,11 @@ import {
   allocate,
   ensureGeneration,
   GENERATION_BUFFERS,
+  GENERATION_CROWDED,
   GENERATION_MAX,
   GENERATION_MIN,
   GENERATION_SAMPLES,
+  GENERATION_SLAB_MAX,
   GENERATION_STATE,
   generationAt,
   hasRefPage,
@@ -21,7 +23,7 @@ import {
 } from './generation';
 import { REF_REJECTED, SERIES_COUNT } from './layout';
 import { compareValues } from './merge';
-import { appendToRun, beginChunk, CHUNK_BYTES, RUN_BYTES, RUN_CHUNK, RUN_LAST, RUN_VALUE, SLAB_BYTES_MAX } from './run';
+import { appendToRun, beginChunk, CHUNK_BYTES, RUN_BYTES, RUN_CHUNK, RUN_LAST, RUN_VALUE } from './run';
 
 export const EXTRA_NEXT: usize = RUN_BYTES;
 export const EXTRA_BUFFER: usize = RUN_BYTES + 4;
@@ -37,11 +39,11 @@ const BUFFER_BYTES: u32 = <u32>BUFFER_SAMPLES + BUFFER_SAMPLES_MAX * SAMPLE_BYTE
 /** Timestamps beyond this are not exact as numbers elsewhere. */
 const TIMESTAMP_MAX: i64 = 9007199254740991;
 
-// What an append may allocate at most. A row: a state's runs, its buffer, one slab that earlier batches made large. A sample:
-// a chunk and its share of slabs. A full buffer: a chunk for each of its samples.
-const ROW_BYTES_MAX: u32 = EXTRA_BYTES * EXTRA_RUNS_MAX + BUFFER_BYTES + SLAB_BYTES_MAX;
-const SAMPLE_BYTES_MAX: u32 = CHUNK_BYTES + 32;
-const FLUSH_BYTES_MAX: u32 = BUFFER_SAMPLES_MAX * SAMPLE_BYTES_MAX;
+// What an append may allocate at most, besides states. A row: one slab, as large as earlier batches made it. A sample: a chunk
+// and its share of slabs, in a run that it opens. A buffer that gets full: a chunk for each of its samples.
+const CHUNK_SHARE_BYTES_MAX: u32 = CHUNK_BYTES + 32;
+const SAMPLE_BYTES_MAX: u32 = CHUNK_SHARE_BYTES_MAX + EXTRA_BYTES;
+const FLUSH_BYTES_MAX: u32 = BUFFER_SAMPLES_MAX * CHUNK_SHARE_BYTES_MAX;
 
 // Results of `append`.
 export const APPENDED: u32 = 0;
@@ -68,9 +70,7 @@ export function append(
   if (load<u32>(generation, GENERATION_STATE) != ACTIVE) return APPEND_NOT_ACTIVE;
   const refPages = checkRows(generation, rows, samples, refs, samplesEnd);
   if (refPages < 0 || !checkTimestamps(samples, timestamps)) return APPEND_BAD_BATCH;
-  const flushes = min(rows, load<u32>(generation, GENERATION_BUFFERS)) + samples / BUFFER_SAMPLES_MAX;
-  const bytes = <u64>rows * ROW_BYTES_MAX + <u64>samples * SAMPLE_BYTES_MAX + <u64>flushes * FLUSH_BYTES_MAX;
-  if (!ensureGeneration(bytes, rows, refPages)) return APPEND_FULL;
+  if (!ensureGeneration(allocatedMax(generation, rows, samples), rows, refPages)) return APPEND_FULL;
 
   let first: u32 = 0;
   let appended: u32 = 0;
@@ -116,6 +116,18 @@ export function append(
   store<u32>(counts, duplicates, 4);
   store<u32>(counts, first, 8);
   return APPENDED;
+}
+
+function allocatedMax(generation: usize, rows: u32, samples: u32): u64 {
+  const flushes = min(rows, load<u32>(generation, GENERATION_BUFFERS)) + samples / BUFFER_SAMPLES_MAX;
+  // A series is crowded after three late samples; only then may the next one need a buffer.
+  const buffers = min(rows, load<u32>(generation, GENERATION_CROWDED)) + samples / (EXTRA_RUNS_MAX + 1);
+  return (
+    <u64>rows * load<u32>(generation, GENERATION_SLAB_MAX) +
+    <u64>samples * SAMPLE_BYTES_MAX +
+    <u64>flushes * FLUSH_BYTES_MAX +
+    <u64>buffers * BUFFER_BYTES
+  );
 }
 
 /** Checks references and sample ranges; returns how many pages of references may have to be made, or -1. */
@@ -169,9 +181,14 @@ function appendLate(generation: usize, state: usize, timestamp: i64, value: u64)
     const run = allocate(generation, EXTRA_BYTES);
     store<u32>(link, <u32>run);
     beginChunk(generation, run, timestamp, value);
+    if (runs + 1 == EXTRA_RUNS_MAX) addTo(generation + GENERATION_CROWDED, 1);
     return true;
   }
   return bufferSample(generation, load<u32>(state, STATE_EXTRA), timestamp, value);
+}
+
+function addTo(count: usize, difference: i32): void {
+  store<i32>(count, load<i32>(count) + difference);
 }
 
 /** Puts a sample into the series' buffer, in timestamp order and the merge order. False: it is there already. */
@@ -180,7 +197,8 @@ function bufferSample(generation: usize, firstExtra: usize, timestamp: i64, valu
   if (buffer == 0) {
     buffer = allocate(generation, BUFFER_BYTES);
     store<u32>(firstExtra, <u32>buffer, EXTRA_BUFFER);
-    store<u32>(generation, load<u32>(generation, GENERATION_BUFFERS) + 1, GENERATION_BUFFERS);
+    addTo(generation + GENERATION_BUFFERS, 1);
+    addTo(generation + GENERATION_CROWDED, -1);
   }
   const samples = buffer + BUFFER_SAMPLES;
   const count = load<u32>(buffer, BUFFER_COUNT);

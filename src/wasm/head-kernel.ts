@@ -6,7 +6,7 @@ import type { GenerationStats, HeadStats } from './head-contract.ts';
 
 /** The exports of kernels/head/index.ts. Unsigned results arrive as signed: `>>> 0`. */
 export interface HeadExports {
-  initialize(extentsLimit: number, seedLow: number, seedHigh: number): number;
+  initialize(extentsLimit: number, scratchLimit: number, seedLow: number, seedHigh: number): number;
   ensureMemory(extents: number): number;
   takeScratch(extents: number): number;
   scratchAddress(index: number): number;
@@ -93,6 +93,9 @@ export const extentBytes = 256 * 1024;
 export const pagesPerExtent = extentBytes / 65536;
 /** Memory that exists from the start; scripts/build-kernels.mjs has the same. */
 export const initialPages = 64;
+/** Scratch of all threads together, beside a head's own limit. */
+export const scratchExtentsMax = 1024;
+export const extentsMax = 2 ** 14 - 1;
 export const slotsCount = 4;
 export const labelBytesMax = 65536;
 export const fingerprintBytes = 16;
@@ -167,7 +170,7 @@ export class HeadKernel {
   /** Throws HEAD_MEMORY_FULL. Contents are undefined. */
   takeScratch(bytes: number): ScratchRegion {
     const extents = Math.ceil(Math.max(bytes, 1) / extentBytes);
-    const index = extents < 2 ** 14 ? this.exports.takeScratch(extents) : -1;
+    const index = extents <= scratchExtentsMax ? this.exports.takeScratch(extents) : -1;
     if (index < 0) throw memoryFull(`${bytes} bytes of scratch`, this);
     const address = this.exports.scratchAddress(index) >>> 0;
     return { index, address, bytes: this.exports.scratchExtents(index) * extentBytes };
@@ -180,9 +183,7 @@ export class HeadKernel {
   /** `region` where it is large enough, otherwise a larger one in its place; contents are not kept. */
   growScratch(region: ScratchRegion | undefined, bytes: number): ScratchRegion {
     if (region && region.bytes >= bytes) return region;
-    // The old one goes back first: where the growth fails, the caller holds nothing that it could use.
-    const wanted = Math.max(bytes, (region?.bytes ?? 0) * 2);
-    const grown = this.takeScratch(wanted);
+    const grown = this.takeScratch(Math.max(bytes, (region?.bytes ?? 0) * 2));
     if (region) this.releaseScratch(region);
     return grown;
   }

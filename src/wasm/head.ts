@@ -5,6 +5,7 @@ import type { AppendOutcome, GenerationStats, HeadStats, StagedBatch } from './h
 import {
   align8,
   extentBytes,
+  extentsMax,
   fingerprintBytes,
   HeadKernel,
   initialPages,
@@ -12,12 +13,16 @@ import {
   labelBytesMax,
   memoryFull,
   pagesPerExtent,
+  scratchExtentsMax,
   type ScratchRegion,
   slotsCount,
 } from './head-kernel.ts';
 
 export interface HeadOptions {
-  /** Limit of kernel memory (4 MiB to 4 GiB); over it, calls that need more fail with HEAD_MEMORY_FULL. */
+  /**
+   * Limit of registry and generations (4 MiB to 3.75 GiB); over it, calls that need more fail with HEAD_MEMORY_FULL. Scratch
+   * (staging, records, reads) comes on top, at most 256 MiB.
+   */
   readonly bytesMax: number;
   /** Secret of the hash tables; ports' Random is one. Without it they can be attacked by chosen label values. */
   readonly random?: { fill(target: Uint8Array): void };
@@ -57,17 +62,17 @@ export class Head {
   }
 
   static create(module: WebAssembly.Module, options: HeadOptions): Head {
-    const limitExtents = Math.min(2 ** 14 - 1, Math.floor(options.bytesMax / extentBytes));
+    const limitExtents = Math.min(extentsMax - scratchExtentsMax, Math.floor(options.bytesMax / extentBytes));
     assert(limitExtents * pagesPerExtent >= initialPages, `bytesMax ${options.bytesMax} is below 4 MiB`);
     const memory = new WebAssembly.Memory({
       initial: initialPages,
-      maximum: limitExtents * pagesPerExtent,
+      maximum: (limitExtents + scratchExtentsMax) * pagesPerExtent,
       shared: true,
     });
     const kernel = new HeadKernel(module, memory);
     const seed = new Uint32Array(2);
     options.random?.fill(new Uint8Array(seed.buffer));
-    const laidOut = kernel.exports.initialize(limitExtents, seed[0] ?? 0, seed[1] ?? 0);
+    const laidOut = kernel.exports.initialize(limitExtents, scratchExtentsMax, seed[0] ?? 0, seed[1] ?? 0);
     assert(laidOut, 'a fresh head fits into its initial memory');
     return new Head(kernel);
   }
