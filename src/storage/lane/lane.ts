@@ -91,8 +91,14 @@ export class Lane implements LaneActor {
   /** Opens the log; writes are taken as soon as this resolves, while the log of earlier runs is still being read. */
   static async open(options: LaneOptions): Promise<Lane> {
     const lane = options.lane ?? 0;
-    let opened: Lane | undefined;
-    const handlers: Served<LaneForKeeper> = { policy: (policy) => opened?.setPolicy(policy) };
+    // A newer policy may come before there is a lane to give it to.
+    const received: { policy?: Policy; lane?: Lane } = {};
+    const handlers: Served<LaneForKeeper> = {
+      policy: (policy) => {
+        received.policy = policy;
+        received.lane?.setPolicy(policy);
+      },
+    };
     const keeper = new RpcPeer<KeeperForLane>(options.keeper, handlers);
     const { flushedGeneration, policy } = await keeper.call('hello', { lane });
     const { disk } = options;
@@ -100,8 +106,8 @@ export class Lane implements LaneActor {
       disk.makeDirectory('log');
       disk.syncDirectory('.');
     }
-    opened = new Lane(options, lane, keeper, policy, flushedGeneration);
-    return opened;
+    received.lane = new Lane(options, lane, keeper, received.policy ?? policy, flushedGeneration);
+    return received.lane;
   }
 
   private constructor(

@@ -68,6 +68,6 @@ export class ReaderConnection {
 
   /** The reader has died. */
   close(): void {
-    for (const snapshotId of [...this.#pinned.keys()]) this.#release(snapshotId);
+    for (const snapshotId of this.#pinned.keys()) this.#release(snapshotId);
   }
 }

@@ -43,11 +43,18 @@ export class Reader {
   #fingerprints = new WeakMap<Labels, Uint8Array>();
 
   static async open(options: ReaderOptions): Promise<Reader> {
-    let opened: Reader | undefined;
-    const handlers: Served<ReaderForKeeper> = { catalog: (catalog) => opened?.setCatalog(catalog) };
+    // A newer catalog may come before there is a reader to give it to.
+    const received: { catalog?: Catalog; reader?: Reader } = {};
+    const handlers: Served<ReaderForKeeper> = {
+      catalog: (catalog) => {
+        received.catalog = catalog;
+        received.reader?.setCatalog(catalog);
+      },
+    };
     const keeper = new RpcPeer<KeeperForReader>(options.keeper, handlers);
-    opened = new Reader(options, keeper, await keeper.call('hello', {}));
-    return opened;
+    const first = await keeper.call('hello', {});
+    received.reader = new Reader(options, keeper, received.catalog ?? first);
+    return received.reader;
   }
 
   private constructor(options: ReaderOptions, keeper: RpcPeer<KeeperForReader>, catalog: Catalog) {

@@ -79,13 +79,14 @@ export class ReadSession {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#view?.then(
-      ({ snapshot, catalog }) => {
-        this.#reader.lane.notify('release', { snapshotId: snapshot.snapshotId });
-        this.#reader.leaveCatalog(catalog);
-      },
-      () => undefined, // nothing was taken
-    );
+    void this.#release(this.#view);
+  }
+
+  async #release(taken: Promise<View> | undefined): Promise<void> {
+    const view = await taken?.catch(() => undefined); // a view that failed holds nothing
+    if (!view) return;
+    this.#reader.lane.notify('release', { snapshotId: view.snapshot.snapshotId });
+    this.#reader.leaveCatalog(view.catalog);
   }
 
   async select(requests: readonly ReadRequest[], control: ReadControl): Promise<{ series: MergedSeries[] }[]> {
