@@ -32,9 +32,11 @@ function orderDifference(query: string, ours: QueryData, theirs: QueryData, tole
   return difference && `order: ${difference}`;
 }
 
-/** Which two of several duplicate series a message names depends on who looks first. */
+/** Which of several groups with duplicate series a message names, and which two of them, depends on who looks first. */
 function comparableMessage(message = ''): string {
-  return message.replace(/operation: \[.*\];/, 'operation: […];');
+  return message
+    .replace(/match group \{.*\} on/, 'match group {…} on')
+    .replace(/operation: \[.*\];/, 'operation: […];');
 }
 
 function notesDifference(

@@ -17,7 +17,12 @@ export const skipReason = 'NO PROMETHEUS 3 FOUND: set TIMBALA_TEST_PROMETHEUS; n
 export async function startPair(t: TestContext, binary: PrometheusBinary, seed: number): Promise<Pair> {
   const directory = temporaryDirectory('differential');
   t.after(() => removeDirectory(directory));
-  const peer = await startPrometheus({ directory: `${directory}/prometheus`, binary: binary.path });
+  const peer = await startPrometheus({
+    directory: `${directory}/prometheus`,
+    binary: binary.path,
+    // Our node knows these functions without a flag.
+    extraArguments: ['--enable-feature=promql-experimental-functions'],
+  });
   t.after(() => peer.kill());
   const node = await startTimbala({ directory: `${directory}/timbala` });
   t.after(() => node.kill());

@@ -1,6 +1,6 @@
 // Random PromQL over the series of data.ts: typed, so that most queries are accepted; some are refused at run time (matching
 // that is not one-to-one, duplicate label sets), and refusals are compared too. Deterministic from a seed. Only what both
-// sides claim to support: no experimental functions, no native histograms.
+// sides claim to support: no native histograms, no duration expressions.
 import type { SeededRandom } from '../../src/base/index.ts';
 
 interface Metric {
@@ -33,6 +33,8 @@ const rangeFunctions = words(
   'rate increase delta irate idelta changes resets deriv',
   'avg_over_time min_over_time max_over_time sum_over_time count_over_time last_over_time',
   'present_over_time stddev_over_time stdvar_over_time absent_over_time',
+  // Behind a feature flag in Prometheus.
+  'mad_over_time first_over_time ts_of_min_over_time ts_of_max_over_time ts_of_first_over_time ts_of_last_over_time',
 );
 const instantFunctions = words(
   'abs ceil floor sqrt sgn exp ln log2 log10 deg rad round',
@@ -64,7 +66,8 @@ export class QueryGenerator {
 
   /** One expression. `depth` bounds the nesting. */
   next(depth = 3): string {
-    return this.#one(12) ? this.#scalar(depth) : this.#vector(depth);
+    if (this.#one(12)) return this.#scalar(depth);
+    return this.#one(20) ? this.#matrix(depth) : this.#vector(depth);
   }
 
   /** The query with one or two tokens dropped, doubled, swapped or replaced: most are refused, and how is compared too. */
@@ -172,7 +175,7 @@ export class QueryGenerator {
     const inner = this.#vector(depth - 1);
     switch (this.#random.below(6)) {
       case 0:
-        return `${this.#pick(['topk', 'bottomk'])}${grouping}(${this.#pick(['1', '2', '5'])}, ${inner})`;
+        return `${this.#pick(['topk', 'bottomk', 'limitk'])}${grouping}(${this.#pick(['1', '2', '5'])}, ${inner})`;
       case 1:
         return `quantile${grouping}(${this.#pick(['0', '0.5', '0.9', '1', '-1', '2', 'NaN'])}, ${inner})`;
       case 2:
@@ -219,6 +222,8 @@ export class QueryGenerator {
 
   #rangeCall(depth: number): string {
     switch (this.#random.below(12)) {
+      case 2:
+        return `double_exponential_smoothing(${this.#matrix(depth)}, ${this.#pick(['0.3', '0.9', '1'])}, 0.5)`;
       case 0:
         return `quantile_over_time(${this.#pick(['0.5', '0.95', '0', '1', '-0.1'])}, ${this.#matrix(depth)})`;
       case 1:
@@ -247,6 +252,10 @@ export class QueryGenerator {
         return `histogram_quantile(${this.#pick(['0.5', '0.9', '0', '1', '2'])}, ${this.#histogram()})`;
       case 6:
         return `vector(${this.#scalar(depth - 1)})`;
+      case 7:
+        return `histogram_fraction(${this.#pick(['0', '0.3', '-Inf'])}, ${this.#pick(['0.5', '2', '+Inf'])}, ${this.#histogram()})`;
+      case 8:
+        return `${this.#pick(['sort_by_label', 'sort_by_label_desc'])}(${inner}, "instance", "handler")`;
       default:
         return `${this.#pick(instantFunctions)}(${inner})`;
     }
