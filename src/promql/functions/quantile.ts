@@ -6,7 +6,18 @@ export function quantileOf(quantile: number, values: Float64Array): number {
   if (values.length === 0) return NaN;
   if (bound !== undefined) return bound;
   sortNaNFirst(values);
-  const last = values.length - 1;
+  return interpolate(quantile, values, values.length);
+}
+
+/** The same of the first `count` values, which are sorted already, NaN first. */
+export function sortedQuantileOf(quantile: number, sorted: Float64Array, count: number): number {
+  const bound = quantileOutOfRange(quantile);
+  if (count === 0) return NaN;
+  return bound ?? interpolate(quantile, sorted, count);
+}
+
+function interpolate(quantile: number, values: Float64Array, count: number): number {
+  const last = count - 1;
   const rank = quantile * last;
   const lower = Math.floor(rank);
   const weight = rank - lower;
@@ -40,12 +51,14 @@ function sortNaNFirst(values: Float64Array): void {
   values.fill(NaN, 0, nanCount);
 }
 
+/** NaN goes before everything. */
+const comesBefore = (value: number, other: number): boolean => value < other || Number.isNaN(value);
+
 function insertionSort(values: Float64Array): void {
   for (let i = 1; i < values.length; i++) {
     const value = values[i] as number;
-    const isNaN = Number.isNaN(value);
     let at = i;
-    for (; at > 0 && (isNaN || value < (values[at - 1] as number)); at--) values[at] = values[at - 1] as number;
+    for (; at > 0 && comesBefore(value, values[at - 1] as number); at--) values[at] = values[at - 1] as number;
     values[at] = value;
   }
 }

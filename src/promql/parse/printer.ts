@@ -23,8 +23,10 @@ export function expressionToString(expression: Expression): string {
       return quoteText(expression.value);
     case 'vector-selector':
       return selectorText(expression) + timingText(expression);
-    case 'matrix-selector':
-      return `${selectorText(expression.selector)}[${spanText(expression.rangeMs, expression.rangeExpression)}]${timingText(expression.selector)}`;
+    case 'matrix-selector': {
+      const { selector, rangeMs, rangeExpression } = expression;
+      return `${selectorText(selector)}[${spanText(rangeMs, rangeExpression)}]${timingText(selector)}`;
+    }
     case 'subquery':
       return expressionToString(expression.expression) + subquerySuffix(expression);
     case 'unary':
@@ -125,11 +127,13 @@ export function formatExpression(expression: Expression): string {
   return new Formatter().format(expression, 0);
 }
 
-/** What a node looks like on one line, or undefined where it is too long for one. */
 class Formatter {
   readonly #fits = new Map<Expression, string | undefined>();
 
-  /** Each node's text is made once: a tree of n nodes would otherwise take n² steps. */
+  /**
+   * The node's text, or undefined where it is too long for a line. Kept for each node, and not made where a child is too long
+   * already: a tree of n nodes would otherwise take n² steps.
+   */
   #oneLine(expression: Expression): string | undefined {
     if (this.#fits.has(expression)) return this.#fits.get(expression);
     const tooLong = childrenOf(expression).some((child) => this.#oneLine(child) === undefined);

@@ -4,8 +4,8 @@
 import { exponentOf, fractionOf, scale } from './bits.ts';
 import { log } from './logarithms.ts';
 
-const ln2Upper = 0.69314718055966295651160180568695068359375;
-const ln2Lower = 0.28235290563031577122588448175013436e-12;
+const ln2Upper = 0.693147180559663;
+const ln2Lower = 2.8235290563031577e-13;
 const overflow = 7.09782712893384e2;
 
 export function exp(x: number): number {
@@ -17,12 +17,12 @@ export function exp(x: number): number {
   if (exponent >= 1024) return Infinity;
   // A sixteenth of the rest, so that a short Taylor series is enough; squared four times at the end.
   const r = (x - exponent * ln2Upper - exponent * ln2Lower) * 0.0625;
-  let series = 2.4801587301587301587e-5;
-  series = series * r + 1.984126984126984127e-4;
-  series = series * r + 1.3888888888888888889e-3;
-  series = series * r + 8.3333333333333333333e-3;
-  series = series * r + 4.1666666666666666667e-2;
-  series = series * r + 1.6666666666666666667e-1;
+  let series = 2.48015873015873e-5;
+  series = series * r + 0.0001984126984126984;
+  series = series * r + 0.001388888888888889;
+  series = series * r + 0.008333333333333333;
+  series = series * r + 0.041666666666666664;
+  series = series * r + 0.16666666666666666;
   series = series * r + 0.5;
   series = series * r + 1;
   // e^2r - 1 = (e^r - 1)(e^r - 1 + 2) keeps what is near 1 precise.

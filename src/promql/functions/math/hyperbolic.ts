@@ -15,14 +15,10 @@ export function sinh(x: number): number {
   } else {
     const square = magnitude * magnitude;
     const numerator =
-      (((-0.2630563213397497062819489e2 * square + -0.2894211355989563807284660366e4) * square +
-        -0.8991272022039509355398013511e5) *
-        square +
-        -0.6307673640497716991184787251e6) *
+      (((-26.30563213397497 * square + -2894.211355989564) * square + -89912.72022039509) * square +
+        -630767.3640497717) *
       magnitude;
-    const denominator =
-      ((square + -0.173678953558233699533450911e3) * square + 0.1521517378790019070696485176e5) * square +
-      -0.6307673640497716991212077277e6;
+    const denominator = ((square + -173.6789535582337) * square + 15215.17378790019) * square + -630767.3640497717;
     value = numerator / denominator;
   }
   return x < 0 ? -value : value;
@@ -34,7 +30,7 @@ export function cosh(x: number): number {
   return magnitude > 21 ? power * 0.5 : (power + 1 / power) * 0.5;
 }
 
-const maxLog = 8.8029691931113054295988e1;
+const maxLog = 88.02969193111305;
 
 export function tanh(x: number): number {
   const magnitude = Math.abs(x);
@@ -45,8 +41,8 @@ export function tanh(x: number): number {
   }
   if (x === 0) return x;
   const s = x * x;
-  const numerator = (-9.64399179425052238628e-1 * s + -9.92877231001918586564e1) * s + -1.61468768441708447952e3;
-  const denominator = ((s + 1.12811678491632931402e2) * s + 2.23548839060100448583e3) * s + 4.84406305325125486048e3;
+  const numerator = (-0.9643991794250523 * s + -99.28772310019185) * s + -1614.6876844170845;
+  const denominator = ((s + 112.81167849163293) * s + 2235.4883906010045) * s + 4844.063053251255;
   return x + (x * s * numerator) / denominator;
 }
 

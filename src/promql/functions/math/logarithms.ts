@@ -3,11 +3,11 @@
 // place in a sixth of all cases.
 import { exponentOf, fractionOf, fromBits, highBits, lowBits } from './bits.ts';
 
-const ln2High = 6.9314718036912381649e-1;
-const ln2Low = 1.90821492927058770002e-10;
+const ln2High = 0.6931471803691238;
+const ln2Low = 1.9082149292705877e-10;
 const coefficients = [
-  6.66666666666673513e-1, 3.999999999940941908e-1, 2.857142874366239149e-1, 2.222219843214978396e-1,
-  1.818357216161805012e-1, 1.531383769920937332e-1, 1.479819860511658591e-1,
+  0.6666666666666735, 0.3999999999940942, 0.2857142874366239, 0.22222198432149784, 0.1818357216161805,
+  0.15313837699209373, 0.14798198605116586,
 ] as const;
 const [l1, l2, l3, l4, l5, l6, l7] = coefficients;
 
@@ -47,8 +47,8 @@ export function log10(x: number): number {
   return log(x) * Math.LOG10E;
 }
 
-const sqrt2Less1 = 4.142135623730950488017e-1;
-const sqrtHalfLess1 = -2.928932188134524755992e-1;
+const sqrt2Less1 = 0.41421356237309503;
+const sqrtHalfLess1 = -0.2928932188134525;
 
 /** log(1 + x), precise near 0. */
 export function log1p(x: number): number {
@@ -80,7 +80,7 @@ function log1pOfFraction(f: number, isOne: boolean, k: number, correction: numbe
   const halfSquare = 0.5 * f * f;
   if (isOne) {
     if (f === 0) return k === 0 ? 0 : k * ln2High + (correction + k * ln2Low);
-    const r = halfSquare * (1 - 0.66666666666666666 * f);
+    const r = halfSquare * (1 - 0.6666666666666666 * f);
     return k === 0 ? f - r : k * ln2High - (r - (k * ln2Low + correction) - f);
   }
   const s = f / (2 + f);

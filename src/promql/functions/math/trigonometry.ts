@@ -4,9 +4,9 @@
 import { highBits, lowBits } from './bits.ts';
 
 // π/4 in three parts; products of the first two with small integers are exact.
-const quarterPiA = 7.85398125648498535156e-1;
-const quarterPiB = 3.77489470793079817668e-8;
-const quarterPiC = 2.69515142907905952645e-15;
+const quarterPiA = 0.7853981256484985;
+const quarterPiB = 3.774894707930798e-8;
+const quarterPiC = 2.6951514290790595e-15;
 
 /** From here on three parts of π/4 are too few. */
 const reductionThreshold = 2 ** 29;
@@ -70,24 +70,24 @@ function truncatedFraction(fraction: bigint, low: bigint): number {
 function sinSeries(z: number): number {
   const zz = z * z;
   const series =
-    ((((1.5896230157654656806e-10 * zz + -2.50507477628578072866e-8) * zz + 2.75573136213857245213e-6) * zz +
-      -1.98412698295895385996e-4) *
+    ((((1.5896230157654656e-10 * zz + -2.5050747762857807e-8) * zz + 2.7557313621385722e-6) * zz +
+      -0.0001984126982958954) *
       zz +
-      8.33333333332211858878e-3) *
+      0.008333333333322118) *
       zz +
-    -1.66666666666666307295e-1;
+    -0.1666666666666663;
   return z + z * zz * series;
 }
 
 function cosSeries(z: number): number {
   const zz = z * z;
   const series =
-    ((((-1.135853652138768173e-11 * zz + 2.08757008419747316778e-9) * zz + -2.75573141792967388112e-7) * zz +
-      2.48015872888517045348e-5) *
+    ((((-1.1358536521387682e-11 * zz + 2.087570084197473e-9) * zz + -2.755731417929674e-7) * zz +
+      2.4801587288851704e-5) *
       zz +
-      -1.38888888888730564116e-3) *
+      -0.0013888888888873056) *
       zz +
-    4.16666666666665929218e-2;
+    0.041666666666666595;
   return 1 - 0.5 * zz + zz * zz * series;
 }
 
@@ -115,10 +115,9 @@ export function tan(x: number): number {
   const zz = z * z;
   let value = z;
   if (zz > 1e-14) {
-    const numerator = (-1.30936939181383777646e4 * zz + 1.1535166483858741614e6) * zz + -1.79565251976484877988e7;
+    const numerator = (-13093.693918138379 * zz + 1153516.6483858742) * zz + -17956525.197648488;
     const denominator =
-      (((zz + 1.36812963470692954678e4) * zz + -1.32089234440210967447e6) * zz + 2.50083801823357915839e7) * zz +
-      -5.38695755929454629881e7;
+      (((zz + 13681.296347069296) * zz + -1320892.3444021097) * zz + 25008380.18233579) * zz + -53869575.592945464;
     value = z + z * ((zz * numerator) / denominator);
   }
   if (octant % 4 === 2) value = -1 / value;
@@ -129,20 +128,16 @@ export function tan(x: number): number {
 function atanSeries(x: number): number {
   const z = x * x;
   const numerator =
-    (((-8.750608600031904122785e-1 * z + -1.615753718733365076637e1) * z + -7.50085579231470466734e1) * z +
-      -1.22886668449013617341e2) *
-      z +
-    -6.485021904942025371773e1;
+    (((-0.8750608600031904 * z + -16.157537187333652) * z + -75.00855792314705) * z + -122.88666844901361) * z +
+    -64.85021904942025;
   const denominator =
-    ((((z + 2.485846490142306297962e1) * z + 1.650270098316988542046e2) * z + 4.328810604912902668951e2) * z +
-      4.853903996359136964868e2) *
-      z +
-    1.945506571482613964425e2;
+    ((((z + 24.858464901423062) * z + 165.02700983169885) * z + 432.88106049129027) * z + 485.3903996359137) * z +
+    194.5506571482614;
   return x * ((z * numerator) / denominator) + x;
 }
 
-const halfPiLow = 6.12323399573676588613e-17;
-const tanOf3Pi8 = 2.4142135623730950488;
+const halfPiLow = 6.123233995736766e-17;
+const tanOf3Pi8 = 2.414213562373095;
 
 /** atan of x ≥ 0. */
 function atanPositive(x: number): number {
