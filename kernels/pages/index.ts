@@ -17,7 +17,7 @@ import {
   valuesAt,
 } from './layout.ts';
 import { decodeTimesPage, encodeTimesPage } from './times.ts';
-import { decodePage, encodePage } from './values.ts';
+import { decodePage, encodePage, findStale } from './values.ts';
 
 export function initialize(): void {
   fillPowers();
@@ -64,6 +64,11 @@ export function keepBase(slot: i32, count: u32): void {
 /** See decodePage; slots −1 for none. */
 export function decodeValues(length: u32, count: u32, baseSlot: i32, keepSlot: i32): u32 {
   return decodePage(length, count, baseAddress(baseSlot), baseAddress(keepSlot));
+}
+
+/** Whether a stale marker is among the `count` values at `valuesAt`. */
+export function holdsStale(count: u32): bool {
+  return findStale(count);
 }
 
 export function encodeTimes(count: u32, slotStartMs: f64): u32 {

@@ -40,6 +40,11 @@ const flagDistances: u32 = 32;
 
 const staleMarker: u64 = 0x7ff0000000000002;
 
+export function findStale(count: u32): bool {
+  for (let i: usize = 0; i < <usize>count << 3; i += 8) if (load<u64>(valuesAt + i) === staleMarker) return true;
+  return false;
+}
+
 /**
  * Encodes the `count` values at `valuesAt` to `pageAt`; returns the page's length. `base`, if not 0: where the mantissas
  * lie of a page with as many samples, whose exponent is `baseExponent`, and which lies `baseDistance` pages before.
@@ -48,12 +53,8 @@ const staleMarker: u64 = 0x7ff0000000000002;
 export function encodePage(count: u32, base: usize, baseExponent: u32, baseDistance: u32): u32 {
   const first = load<u64>(valuesAt);
   let differing: u64 = 0;
-  let stale: u32 = 0;
-  for (let i: usize = 0; i < <usize>count << 3; i += 8) {
-    const bits = load<u64>(valuesAt + i);
-    differing |= bits ^ first;
-    if (bits === staleMarker) stale = flagStale;
-  }
+  for (let i: usize = 0; i < <usize>count << 3; i += 8) differing |= load<u64>(valuesAt + i) ^ first;
+  const stale = findStale(count) ? flagStale : 0;
   let exponent = chooseExponent(count);
   let distances: u32 = 0;
   let exceptions: u32 = 0;

@@ -54,6 +54,7 @@ interface PagesExports {
   encodeValues(count: number, baseSlot: number, baseExponent: number, baseDistance: number): number;
   keepBase(slot: number, count: number): void;
   decodeValues(length: number, count: number, baseSlot: number, keepSlot: number): number;
+  holdsStale(count: number): number;
   encodeTimes(count: number, slotStartMs: number): number;
   decodeTimes(length: number, count: number, slotStartMs: number): number;
   hashValues(count: number): void;
@@ -83,6 +84,8 @@ export class PagesKernel {
   #result: Uint8Array<ArrayBuffer>;
   #sums: BigUint64Array<ArrayBuffer>;
   #memoryBytes = 0;
+  #digestLow = 0n;
+  #digestHigh = 0n;
   readonly #baseOwners: (object | undefined)[] = Array.from({ length: pageBaseSlots });
 
   constructor(module: WebAssembly.Module) {
@@ -98,7 +101,8 @@ export class PagesKernel {
 
   /** Growing the memory detaches its views. */
   #deriveViews(): void {
-    const { buffer } = this.#memory;
+    // Not shared: a plain ArrayBuffer.
+    const buffer = this.#memory.buffer as ArrayBuffer;
     this.#memoryBytes = buffer.byteLength;
     this.#values = new Float64Array(buffer, this.#exports.valuesAddress(), pageSamplesMax);
     this.#times = new Float64Array(buffer, this.#exports.timesAddress(), pageSamplesMax);
@@ -178,13 +182,15 @@ export class PagesKernel {
     this.#page.set(page);
   }
 
-  setHashKey(key: Uint8Array): void {
-    assert(key.length === 16, 'the content hash has a key of 16 bytes');
-    new Uint8Array(this.#memory.buffer, this.#exports.hashKeyAddress(), 16).set(key);
+  /** Whether a stale marker is among the first `count` values. */
+  holdsStale(count: number): boolean {
+    return this.#exports.holdsStale(count) !== 0;
   }
 
-  /** A keyed hash of the first `count` values set: 16 bytes. */
-  hashValues(count: number): Uint8Array<ArrayBuffer> {
+  /** A hash of the first `count` values set under a key of 16 bytes: 16 bytes. */
+  hashValues(key: Uint8Array, count: number): Uint8Array<ArrayBuffer> {
+    assert(key.length === 16, 'the content hash has a key of 16 bytes');
+    new Uint8Array(this.#memory.buffer, this.#exports.hashKeyAddress(), 16).set(key);
     this.#exports.hashValues(count);
     return this.#result;
   }
@@ -209,9 +215,6 @@ export class PagesKernel {
     this.#digestHigh = 0n;
   }
 
-  #digestLow = 0n;
-  #digestHigh = 0n;
-
   /** Adds the first `count` samples set. */
   addDigest(count: number): void {
     this.#sums[0] = this.#digestLow;
@@ -224,6 +227,18 @@ export class PagesKernel {
   /** The sum of the hashes of what was added, modulo 2¹²⁸ (docs/formats/digests.md). */
   endDigest(): bigint {
     return (this.#digestHigh << 64n) | this.#digestLow;
+  }
+
+  /** The digest of the first `count` samples of two columns. */
+  digestOf(fingerprint: Uint8Array, timestampsMs: Float64Array, values: Float64Array, count: number): bigint {
+    this.beginDigest(fingerprint);
+    for (let from = 0; from < count; from += pageSamplesMax) {
+      const to = Math.min(count, from + pageSamplesMax);
+      this.setTimes(timestampsMs, from, to);
+      this.setValues(values, from, to);
+      this.addDigest(to - from);
+    }
+    return this.endDigest();
   }
 }
 

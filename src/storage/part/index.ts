@@ -1,6 +1,7 @@
-export { PartCaches, type PartCachesOptions } from './caches.ts';
+export { PartCaches, type PartCachesOptions } from '../index/block-cache.ts';
 export { mergeParts } from './merge.ts';
-export { openPart, type Part } from './part.ts';
+export { DigestTable, partitionOf } from './digests.ts';
+export { openPart, Part } from './part.ts';
 export { PartWriter, writePart } from './part-writer.ts';
 export type {
   MergeOptions,

@@ -1,12 +1,143 @@
-// Unites parts: series in label order, samples by time, two values at one timestamp by the merge order.
-import { TimbalaError } from '../../base/index.ts';
+// Unites parts: series in label order, samples by time, two values at one timestamp by the merge order. What tombstones
+// mask and what is older than the horizon is left out.
+import { present } from '../../base/index.ts';
+import { compareValueBits, encodeLabels, Labels, SampleBuffer } from '../../model/index.ts';
+import type { PagesKernel } from '../../wasm/index.ts';
 import type { Part } from './part.ts';
-import type { MergeOptions, SeriesSource } from './types.ts';
+import { lowerBound } from './slots.ts';
+import type { MergeOptions, PartSeries, SeriesSource, TimeInterval } from './types.ts';
 
 /**
  * The union of `inputs`, to be written by `writePart` or a PartWriter. Inputs may overlap in time. The series that it
- * yields are valid until the next call.
+ * yields are valid until the next call; those that are left without samples are not yielded.
  */
-export function mergeParts(_inputs: readonly Part[], _options: MergeOptions = {}): SeriesSource {
-  throw new TimbalaError('NOT_IMPLEMENTED', 'parts');
+export function mergeParts(inputs: readonly Part[], kernel: PagesKernel, options: MergeOptions = {}): SeriesSource {
+  return new PartMerger(inputs, kernel, options);
+}
+
+/** Where one input stands. */
+interface Cursor {
+  readonly part: Part;
+  position: number;
+  labels: Labels;
+}
+
+class PartMerger implements SeriesSource {
+  readonly #kernel: PagesKernel;
+  readonly #options: MergeOptions;
+  /** In time order of their parts, so that inputs without overlap are simply read one after another. */
+  #cursors: Cursor[] = [];
+  #samples = new SampleBuffer();
+  #other = new SampleBuffer();
+  #merged = new SampleBuffer();
+
+  constructor(inputs: readonly Part[], kernel: PagesKernel, options: MergeOptions) {
+    this.#kernel = kernel;
+    this.#options = options;
+    for (const part of [...inputs].sort((a, b) => a.meta.minTimeMs - b.meta.minTimeMs)) {
+      if (part.meta.seriesCount > 0) this.#cursors.push({ part, position: 0, labels: part.labels(0) });
+    }
+  }
+
+  next(): PartSeries | undefined {
+    for (;;) {
+      const labels = this.#nextLabels();
+      if (!labels) return undefined;
+      this.#samples.clear();
+      this.#takeSamples(labels);
+      const labelBytes = encodeLabels(labels);
+      const fingerprint = this.#kernel.fingerprint(labelBytes).slice();
+      const intervals = this.#options.deletedIntervals?.(() => labels, fingerprint) ?? [];
+      for (const interval of intervals) removeInterval(this.#samples, interval);
+      if (this.#samples.count > 0) return { labelBytes, fingerprint, samples: this.#samples };
+    }
+  }
+
+  #nextLabels(): Labels | undefined {
+    let least: Labels | undefined;
+    for (const { labels } of this.#cursors) if (!least || Labels.compare(labels, least) < 0) least = labels;
+    return least;
+  }
+
+  /** Reads the series from every input that has it, and moves those on. */
+  #takeSamples(labels: Labels): void {
+    const horizonMs = this.#options.horizonMs ?? Number.NEGATIVE_INFINITY;
+    let anyEnded = false;
+    for (const cursor of this.#cursors) {
+      if (cursor.labels !== labels && Labels.compare(cursor.labels, labels) !== 0) continue;
+      this.#append(cursor, horizonMs);
+      cursor.position++;
+      if (cursor.position < cursor.part.meta.seriesCount) cursor.labels = cursor.part.labels(cursor.position);
+      else anyEnded = true;
+    }
+    if (anyEnded) {
+      this.#cursors = this.#cursors.filter((cursor) => cursor.position < cursor.part.meta.seriesCount);
+    }
+  }
+
+  #append({ part, position }: Cursor, horizonMs: number): void {
+    const samples = this.#samples;
+    const lastMs = samples.count > 0 ? present(samples.timestampsMs[samples.count - 1], 'sample') : -Infinity;
+    if (lastMs < part.timeRange(position).minTimeMs) {
+      part.read(position, horizonMs, Number.POSITIVE_INFINITY, samples);
+      return;
+    }
+    this.#other.clear();
+    part.read(position, horizonMs, Number.POSITIVE_INFINITY, this.#other);
+    unite(samples, this.#other, this.#merged);
+    [this.#samples, this.#merged] = [this.#merged, samples];
+  }
+}
+
+/** The union of two buffers; of two values at one timestamp the greater in the merge order stays. */
+export function unite(a: SampleBuffer, b: SampleBuffer, into: SampleBuffer): void {
+  into.clear();
+  into.reserve(a.count + b.count);
+  let i = 0;
+  let j = 0;
+  while (i < a.count && j < b.count) {
+    const aMs = present(a.timestampsMs[i], 'sample');
+    const bMs = present(b.timestampsMs[j], 'sample');
+    if (aMs < bMs) copySample(a, i++, into);
+    else if (bMs < aMs) copySample(b, j++, into);
+    else {
+      if (compareSamples(a, i, b, j) >= 0) copySample(a, i, into);
+      else copySample(b, j, into);
+      i++;
+      j++;
+    }
+  }
+  while (i < a.count) copySample(a, i++, into);
+  while (j < b.count) copySample(b, j++, into);
+  into.mayHoldStale = a.mayHoldStale || b.mayHoldStale;
+}
+
+function compareSamples(a: SampleBuffer, i: number, b: SampleBuffer, j: number): number {
+  const aHalves = a.valueHalves;
+  const bHalves = b.valueHalves;
+  return compareValueBits(
+    aHalves[2 * i + 1] as number,
+    aHalves[2 * i] as number,
+    bHalves[2 * j + 1] as number,
+    bHalves[2 * j] as number,
+  );
+}
+
+function copySample(from: SampleBuffer, index: number, into: SampleBuffer): void {
+  const at = into.count++;
+  into.timestampsMs[at] = from.timestampsMs[index] as number;
+  into.valueHalves[2 * at] = from.valueHalves[2 * index] as number;
+  into.valueHalves[2 * at + 1] = from.valueHalves[2 * index + 1] as number;
+}
+
+/** Takes the samples of an interval out. */
+function removeInterval(samples: SampleBuffer, { startMs, endMs }: TimeInterval): void {
+  const { timestampsMs, values, count } = samples;
+  const from = lowerBound(timestampsMs, 0, count, startMs);
+  const to = lowerBound(timestampsMs, from, count, endMs + 1);
+  if (from === to) return;
+  timestampsMs.copyWithin(from, to, count);
+  values.copyWithin(from, to, count);
+  samples.count = count - (to - from);
+  samples.timestampsKey = undefined;
 }

@@ -1,55 +1,210 @@
-// Reads a part. Opening reads the footer and the pinned fences only; everything else comes through the shared block cache.
-import { TimbalaError } from '../../base/index.ts';
-import type { Labels, Matcher, SampleBuffer } from '../../model/index.ts';
+// Reads a part. Opening reads meta.json and the footer of the index, whose fences stay pinned (≤ 64 KiB); everything else
+// comes through the shared block cache, block by block. docs/formats/part.md.
+import { assert } from '../../base/index.ts';
+import { encodeLabels, type Labels, type Matcher, SampleBuffer } from '../../model/index.ts';
 import type { Disk } from '../../ports/index.ts';
 import type { PagesKernel } from '../../wasm/index.ts';
-import type { PartCaches } from './caches.ts';
+import type { PartCaches } from '../index/block-cache.ts';
+import { BlockFile, blockKind } from '../index/block-file.ts';
+import { BlockTree, type Leaf, type LeafDecoder } from '../index/block-tree.ts';
+import {
+  decodeNamesLeaf,
+  decodePairsLeaf,
+  decodePostingsLeaf,
+  decodeSeriesLeaf,
+  SeriesIndex,
+} from '../index/series-index.ts';
+import { decodeDigestsLeaf, type DigestsLeaf, DigestTable, partitionOf, readDigests } from './digests.ts';
+import { type Footer, partFile, readFooter, readMeta, type TreeName } from './meta.ts';
+import { decodeTilesLeaf, TileReader } from './tile-reader.ts';
+import { decodeColumnsLeaf, decodeTimelinesLeaf, TimelineReader } from './timeline-reader.ts';
 import type { PartitionDigest, PartMeta } from './types.ts';
-
-const pending = (): never => {
-  throw new TimbalaError('NOT_IMPLEMENTED', 'parts');
-};
 
 /**
  * Opens the part in `directory`. Throws PART_CORRUPT, naming the file and offset, and DISK_NOT_FOUND. All calls are
  * synchronous and belong to one thread; files are opened when needed and closed by `caches` when too many are open.
  */
-export function openPart(_disk: Disk, _directory: string, _kernel: PagesKernel, _caches: PartCaches): Part {
-  return pending();
+export function openPart(disk: Disk, directory: string, kernel: PagesKernel, caches: PartCaches): Part {
+  const { meta, bytesCount } = readMeta(disk, directory);
+  const pages = new BlockFile(disk, partFile.pages(directory), caches);
+  const index = new BlockFile(disk, partFile.index(directory), caches);
+  try {
+    const footer = readFooter(index);
+    if (footer.pagesBytes !== pages.sizeBytes() || meta.indexBytes !== index.sizeBytes()) {
+      throw pages.corrupt(0, `sizes differ from what the footer and meta.json say`);
+    }
+    return new Part(directory, { meta, metaBytes: bytesCount, footer }, { pages, index }, kernel);
+  } catch (error) {
+    pages.close();
+    index.close();
+    throw error;
+  }
 }
 
 /** An open, immutable part. A series' *position* is its rank in label order: 0 to seriesCount − 1. */
-export interface Part {
+export class Part {
   readonly directory: string;
   readonly meta: PartMeta;
   /** All files together. */
   readonly sizeBytes: number;
+  readonly #footer: Footer;
+  readonly #pages: BlockFile;
+  readonly #index: BlockFile;
+  readonly #kernel: PagesKernel;
+  readonly #trees: readonly BlockTree<Leaf>[];
+  readonly #series: SeriesIndex;
+  readonly #timelines: TimelineReader;
+  readonly #tiles: TileReader;
+  readonly #digests: BlockTree<DigestsLeaf>;
+
+  /** Use `openPart`. */
+  constructor(
+    directory: string,
+    facts: { readonly meta: PartMeta; readonly metaBytes: number; readonly footer: Footer },
+    files: { readonly pages: BlockFile; readonly index: BlockFile },
+    kernel: PagesKernel,
+  ) {
+    const { meta, metaBytes, footer } = facts;
+    const { pages, index } = files;
+    this.directory = directory;
+    this.meta = meta;
+    this.sizeBytes = meta.pagesBytes + meta.indexBytes + metaBytes;
+    this.#footer = footer;
+    this.#pages = pages;
+    this.#index = index;
+    this.#kernel = kernel;
+    const trees: BlockTree<Leaf>[] = [];
+    const tree = <L extends Leaf>(file: BlockFile, name: TreeName, decode: LeafDecoder<L>): BlockTree<L> => {
+      const opened = new BlockTree(file, index, blockKind[name], footer.roots[name], decode);
+      trees.push(opened);
+      return opened;
+    };
+    this.#series = new SeriesIndex(
+      {
+        names: tree(index, 'names', decodeNamesLeaf),
+        pairs: tree(index, 'pairs', decodePairsLeaf),
+        postings: tree(index, 'postings', decodePostingsLeaf),
+        series: tree(index, 'series', decodeSeriesLeaf),
+      },
+      { series: footer.seriesCount, names: footer.namesCount, pairs: footer.pairsCount },
+    );
+    const timelines = tree(index, 'timelines', (payload, firstOrdinal) =>
+      decodeTimelinesLeaf(payload, firstOrdinal, footer.startMs, footer.stripeMs),
+    );
+    this.#timelines = new TimelineReader(timelines, tree(pages, 'columns', decodeColumnsLeaf), kernel, pages.caches);
+    this.#tiles = new TileReader(pages, tree(pages, 'tiles', decodeTilesLeaf), kernel, (position) =>
+      this.#timelines.pagesOf(this.#series.timelineId(position)),
+    );
+    this.#digests = tree(index, 'digests', decodeDigestsLeaf);
+    this.#trees = trees;
+  }
 
   /** Positions, ascending (so in label order), of the series that satisfy every matcher. */
-  select(matchers: readonly Matcher[]): Uint32Array;
+  select(matchers: readonly Matcher[]): Uint32Array {
+    return this.#series.select(matchers);
+  }
+
   /** The same object for repeated calls while it is cached. */
-  labels(position: number): Labels;
+  labels(position: number): Labels {
+    this.#checkPosition(position);
+    return this.#series.labels(position);
+  }
+
   /** The canonical bytes of the same labels: a copy. */
-  labelBytes(position: number): Uint8Array;
+  labelBytes(position: number): Uint8Array {
+    return encodeLabels(this.labels(position));
+  }
+
   /**
    * Appends the series' samples within [startMs, endMs] to `into`, whose samples must all be older. Sets or keeps
    * `mayHoldStale`; sets `timestampsKey` where all of `into` came from parts, so that equal timestamps have equal keys.
    */
-  read(position: number, startMs: number, endMs: number, into: SampleBuffer): void;
+  read(position: number, startMs: number, endMs: number, into: SampleBuffer): void {
+    this.#checkPosition(position);
+    const timelineId = this.#series.timelineId(position);
+    const view = this.#pages.decoding(0, () => this.#timelines.view(timelineId, startMs, endMs));
+    if (view.count === 0) return;
+    into.reserve(view.count);
+    const { timestampsMs, values } = into;
+    const timeline = this.#timelines.pagesOf(timelineId);
+    let at = into.count;
+    for (const piece of view.pieces) {
+      const mayHoldStale = this.#tiles.decode({ position, timeline, page: piece.page }, piece.samplesCount);
+      if (mayHoldStale) into.mayHoldStale = true;
+      timestampsMs.set(piece.timesMs, at);
+      values.set(this.#kernel.values.subarray(piece.from, piece.to), at);
+      at += piece.to - piece.from;
+    }
+    if (into.count === 0) into.timestampsKey = view.key;
+    else if (into.timestampsKey) into.timestampsKey = view.key.after(into.timestampsKey);
+    into.count = at;
+  }
+
   /** First and last timestamp of a series without decoding its values. */
-  timeRange(position: number): { readonly minTimeMs: number; readonly maxTimeMs: number };
+  timeRange(position: number): { readonly minTimeMs: number; readonly maxTimeMs: number } {
+    this.#checkPosition(position);
+    const timelineId = this.#series.timelineId(position);
+    return this.#pages.decoding(0, () => this.#timelines.timeRange(timelineId));
+  }
 
   /** Names of labels of the series that satisfy every matcher, sorted by UTF-8 bytes. */
-  labelNames(matchers?: readonly Matcher[]): string[];
+  labelNames(matchers: readonly Matcher[] = []): string[] {
+    return this.#series.labelNames(matchers);
+  }
+
   /** Values of one label, likewise. */
-  labelValues(name: string, matchers?: readonly Matcher[]): string[];
+  labelValues(name: string, matchers: readonly Matcher[] = []): string[] {
+    return this.#series.labelValues(name, matchers);
+  }
+
   /** Per value of a label, how many series bear it: for cardinality statistics. */
-  labelValueCounts(name: string): Map<string, number>;
+  labelValueCounts(name: string): Map<string, number> {
+    return this.#series.labelValueCounts(name);
+  }
 
   /** Per partition that has samples here, ascending. */
-  digests(): PartitionDigest[];
-  /** Reads every byte and checks every checksum, every page and the digests; throws PART_CORRUPT. */
-  verify(): void;
+  digests(): PartitionDigest[] {
+    return readDigests(this.#digests, this.#footer.digestsCount);
+  }
+
+  /** Reads every byte and checks every checksum and every page, and counts the samples; throws PART_CORRUPT. */
+  verify(): void {
+    for (const tree of this.#trees) {
+      for (const { file, kind, pointer } of tree.blocks()) file.readBlock(kind, pointer);
+    }
+    for (const pointer of this.#tiles.frames(this.meta.seriesCount)) this.#pages.readBlock(blockKind.frame, pointer);
+    const samplesCount = this.recomputeDigests().samplesCount;
+    if (samplesCount !== this.meta.samplesCount) {
+      throw this.#pages.corrupt(0, `${samplesCount} samples, meta.json says ${this.meta.samplesCount}`);
+    }
+  }
+
+  /** Digests of what the pages hold, whatever the part says; corrections are not in them. */
+  recomputeDigests(): { readonly digests: PartitionDigest[]; readonly samplesCount: number } {
+    const kernel = this.#kernel;
+    const table = new DigestTable();
+    const samples = new SampleBuffer();
+    let samplesCount = 0;
+    for (let position = 0; position < this.meta.seriesCount; position++) {
+      samples.clear();
+      this.read(position, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY, samples);
+      const fingerprint = kernel.fingerprint(this.labelBytes(position)).slice();
+      const { timestampsMs, values, count } = samples;
+      table.add(partitionOf(fingerprint), count, kernel.digestOf(fingerprint, timestampsMs, values, count));
+      samplesCount += count;
+    }
+    return { digests: [...table.entries()], samplesCount };
+  }
+
   /** Gives the cached blocks and the open files back. */
-  close(): void;
+  close(): void {
+    const { caches } = this.#pages;
+    caches.forget(new Set([this.#pages.serial, this.#index.serial, ...this.#timelines.serials]));
+    this.#pages.close();
+    this.#index.close();
+  }
+
+  #checkPosition(position: number): void {
+    assert(position >= 0 && position < this.meta.seriesCount, 'a position is below the number of series');
+  }
 }

@@ -1,0 +1,99 @@
+// Digests of a part: per partition the count and the sum of the hashes of its samples (docs/formats/digests.md).
+import { assert, ByteReader, ByteWriter, kib, present } from '../../base/index.ts';
+import { type BlockFileWriter, blockKind } from '../index/block-file.ts';
+import { type BlockTree, BlockTreeWriter, type Leaf } from '../index/block-tree.ts';
+import { unzigzag, zigzag } from '../index/index-writer.ts';
+import { boundedCount } from '../index/series-index.ts';
+import type { PartitionDigest } from './types.ts';
+
+const partitionsCount = 65_536;
+const leafBytesMax = 16 * kib;
+const sumMask = (1n << 128n) - 1n;
+
+/** The partition of a fingerprint: its first two bytes, little-endian (docs/formats/labels.md). */
+export function partitionOf(fingerprint: Uint8Array): number {
+  return present(fingerprint[0], 'fingerprint') | (present(fingerprint[1], 'fingerprint') << 8);
+}
+
+/** Adds up digests. */
+export class DigestTable {
+  readonly #counts = new Float64Array(partitionsCount);
+  readonly #low = new BigUint64Array(partitionsCount);
+  readonly #high = new BigUint64Array(partitionsCount);
+
+  add(partition: number, count: number, sum: bigint): void {
+    assert(partition >= 0 && partition < partitionsCount, 'a partition is 16 bits');
+    this.#counts[partition] = present(this.#counts[partition], 'partition') + count;
+    const total = (this.#sumOf(partition) + sum) & sumMask;
+    this.#low[partition] = total & 0xffffffffffffffffn;
+    this.#high[partition] = total >> 64n;
+  }
+
+  #sumOf(partition: number): bigint {
+    return (present(this.#high[partition], 'partition') << 64n) | present(this.#low[partition], 'partition');
+  }
+
+  /** Those that are not zero, ascending. */
+  *entries(): Generator<PartitionDigest> {
+    for (let partition = 0; partition < partitionsCount; partition++) {
+      const count = present(this.#counts[partition], 'partition');
+      const sum = this.#sumOf(partition);
+      if (count !== 0 || sum !== 0n) yield { partition, count, sum };
+    }
+  }
+}
+
+/** Writes the digests; returns the root of their tree and their number. */
+export function writeDigests(table: DigestTable, file: BlockFileWriter): { root: Uint8Array; count: number } {
+  const tree = new BlockTreeWriter(file, blockKind.digests);
+  const entries = new ByteWriter(leafBytesMax + 64);
+  const sum = new Uint8Array(16);
+  const sumView = new DataView(sum.buffer);
+  let inLeaf = 0;
+  let count = 0;
+  let previous = 0;
+  const cut = (): void => {
+    const payload = new ByteWriter(entries.length + 8);
+    payload.uvarint(inLeaf);
+    payload.bytes(entries.view());
+    tree.addLeaf(payload.view(), count - inLeaf);
+    entries.clear();
+    inLeaf = previous = 0;
+  };
+  for (const digest of table.entries()) {
+    entries.uvarint(digest.partition - previous);
+    entries.uvarint(zigzag(digest.count));
+    sumView.setBigUint64(0, digest.sum & 0xffffffffffffffffn, true);
+    sumView.setBigUint64(8, digest.sum >> 64n, true);
+    entries.bytes(sum);
+    previous = digest.partition;
+    inLeaf++;
+    count++;
+    if (entries.length >= leafBytesMax) cut();
+  }
+  if (inLeaf > 0) cut();
+  return { root: tree.finish(file), count };
+}
+
+export interface DigestsLeaf extends Leaf {
+  readonly digests: readonly PartitionDigest[];
+}
+
+export function decodeDigestsLeaf(payload: Uint8Array, firstOrdinal: number): DigestsLeaf {
+  const reader = new ByteReader(payload);
+  const count = boundedCount(reader);
+  const digests: PartitionDigest[] = [];
+  let partition = 0;
+  for (let i = 0; i < count; i++) {
+    partition += reader.uvarint();
+    const samples = unzigzag(reader.uvarint());
+    const bytes = reader.bytes(16);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, 16);
+    digests.push({ partition, count: samples, sum: (view.getBigUint64(8, true) << 64n) | view.getBigUint64(0, true) });
+  }
+  return { firstOrdinal, count, digests, sizeBytes: 64 * count };
+}
+
+export function readDigests(tree: BlockTree<DigestsLeaf>, count: number): PartitionDigest[] {
+  return [...tree.leaves(0, count)].flatMap((leaf) => leaf.digests);
+}
