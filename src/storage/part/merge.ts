@@ -2,7 +2,6 @@
 // mask and what is older than the horizon is left out.
 import { present } from '../../base/index.ts';
 import { compareValueBits, encodeLabels, Labels, SampleBuffer } from '../../model/index.ts';
-import type { PagesKernel } from '../../wasm/index.ts';
 import type { Part } from './part.ts';
 import { lowerBound } from './slots.ts';
 import type { MergeOptions, PartSeries, SeriesSource, TimeInterval } from './types.ts';
@@ -11,8 +10,8 @@ import type { MergeOptions, PartSeries, SeriesSource, TimeInterval } from './typ
  * The union of `inputs`, to be written by `writePart` or a PartWriter. Inputs may overlap in time. The series that it
  * yields are valid until the next call; those that are left without samples are not yielded.
  */
-export function mergeParts(inputs: readonly Part[], kernel: PagesKernel, options: MergeOptions = {}): SeriesSource {
-  return new PartMerger(inputs, kernel, options);
+export function mergeParts(inputs: readonly Part[], options: MergeOptions = {}): SeriesSource {
+  return new PartMerger(inputs, options);
 }
 
 /** Where one input stands. */
@@ -23,7 +22,6 @@ interface Cursor {
 }
 
 class PartMerger implements SeriesSource {
-  readonly #kernel: PagesKernel;
   readonly #options: MergeOptions;
   /** In time order of their parts, so that inputs without overlap are simply read one after another. */
   #cursors: Cursor[] = [];
@@ -31,8 +29,7 @@ class PartMerger implements SeriesSource {
   #other = new SampleBuffer();
   #merged = new SampleBuffer();
 
-  constructor(inputs: readonly Part[], kernel: PagesKernel, options: MergeOptions) {
-    this.#kernel = kernel;
+  constructor(inputs: readonly Part[], options: MergeOptions) {
     this.#options = options;
     for (const part of [...inputs].sort((a, b) => a.meta.minTimeMs - b.meta.minTimeMs)) {
       if (part.meta.seriesCount > 0) this.#cursors.push({ part, position: 0, labels: part.labels(0) });
@@ -44,9 +41,8 @@ class PartMerger implements SeriesSource {
       const labels = this.#nextLabels();
       if (!labels) return undefined;
       this.#samples.clear();
-      this.#takeSamples(labels);
       const labelBytes = encodeLabels(labels);
-      const fingerprint = this.#kernel.fingerprint(labelBytes).slice();
+      const fingerprint = this.#takeSamples(labels);
       const intervals = this.#options.deletedIntervals?.(() => labels, fingerprint) ?? [];
       for (const interval of intervals) removeInterval(this.#samples, interval);
       if (this.#samples.count > 0) return { labelBytes, fingerprint, samples: this.#samples };
@@ -59,12 +55,14 @@ class PartMerger implements SeriesSource {
     return least;
   }
 
-  /** Reads the series from every input that has it, and moves those on. */
-  #takeSamples(labels: Labels): void {
+  /** Reads the series from every input that has it, and moves those on; returns its fingerprint. */
+  #takeSamples(labels: Labels): Uint8Array {
     const horizonMs = this.#options.horizonMs ?? Number.NEGATIVE_INFINITY;
+    let fingerprint: Uint8Array | undefined;
     let anyEnded = false;
     for (const cursor of this.#cursors) {
       if (cursor.labels !== labels && Labels.compare(cursor.labels, labels) !== 0) continue;
+      fingerprint ??= cursor.part.fingerprint(cursor.position);
       this.#append(cursor, horizonMs);
       cursor.position++;
       if (cursor.position < cursor.part.meta.seriesCount) cursor.labels = cursor.part.labels(cursor.position);
@@ -73,6 +71,7 @@ class PartMerger implements SeriesSource {
     if (anyEnded) {
       this.#cursors = this.#cursors.filter((cursor) => cursor.position < cursor.part.meta.seriesCount);
     }
+    return present(fingerprint, 'fingerprint');
   }
 
   #append({ part, position }: Cursor, horizonMs: number): void {

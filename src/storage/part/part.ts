@@ -115,6 +115,11 @@ export class Part {
     return encodeLabels(this.labels(position));
   }
 
+  /** The series' fingerprint: 16 bytes, a copy. */
+  fingerprint(position: number): Uint8Array {
+    return this.#kernel.fingerprint(this.labelBytes(position)).slice();
+  }
+
   /**
    * Appends the series' samples within [startMs, endMs] to `into`, whose samples must all be older. Sets or keeps
    * `mayHoldStale`; sets `timestampsKey` where all of `into` came from parts, so that equal timestamps have equal keys.
@@ -188,7 +193,7 @@ export class Part {
     for (let position = 0; position < this.meta.seriesCount; position++) {
       samples.clear();
       this.read(position, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY, samples);
-      const fingerprint = kernel.fingerprint(this.labelBytes(position)).slice();
+      const fingerprint = this.fingerprint(position);
       const { timestampsMs, values, count } = samples;
       table.add(partitionOf(fingerprint), count, kernel.digestOf(fingerprint, timestampsMs, values, count));
       samplesCount += count;
