@@ -1,4 +1,5 @@
 // What there is to query: /api/v1/series, /api/v1/labels, /api/v1/label/:name/values.
+import { errorMessage } from '../base/index.ts';
 import type { Matcher } from '../model/index.ts';
 import type { LabelRequest } from '../promql/index.ts';
 import { type AnswerChunks, type ApiCall, optionalTimeParameter, type QueryContext } from './call.ts';
@@ -10,16 +11,14 @@ import { annotationsJson } from './result-json.ts';
 export async function answerSeries(context: QueryContext, call: ApiCall): Promise<AnswerChunks> {
   if (call.parameters.all('match[]').length === 0) throw new ApiError('bad_data', 'no match[] parameter provided');
   const limit = call.parameters.limit();
-  const request = labelRequest(context, call);
-  refuseEmptySelectors(request.selectors, (reason) => invalidParameter('match[]', reason));
+  const request = labelRequest(context, call, (reason) => invalidParameter('match[]', reason));
   const series = await context.queryable.series(request, call.control(undefined));
   return listJson(series, limit, (labels) => labelsJson(labels.pairs));
 }
 
 export async function answerLabels(context: QueryContext, call: ApiCall): Promise<AnswerChunks> {
   const limit = call.parameters.limit();
-  const request = labelRequest(context, call);
-  refuseEmptySelectors(request.selectors, (reason) => new ApiError('bad_data', reason));
+  const request = labelRequest(context, call, withoutParameterName);
   const names = await context.queryable.labelNames(request, call.control(undefined));
   return listJson(names, limit, (name) => JSON.stringify(name));
 }
@@ -30,29 +29,31 @@ export async function answerLabelValues(context: QueryContext, call: ApiCall): P
     throw new ApiError('bad_data', `invalid label name: ${JSON.stringify(name)}`);
   }
   const limit = call.parameters.limit();
-  const request = labelRequest(context, call);
-  refuseEmptySelectors(request.selectors, (reason) => new ApiError('bad_data', reason));
+  const request = labelRequest(context, call, withoutParameterName);
   const values = await context.queryable.labelValues(name, request, call.control(undefined));
   return listJson(values, limit, (value) => JSON.stringify(value));
 }
 
-function labelRequest(context: QueryContext, call: ApiCall): LabelRequest {
+type SelectorError = (reason: unknown) => ApiError;
+
+/** Prometheus names the parameter where series are asked for, and not where labels are. */
+const withoutParameterName: SelectorError = (reason) =>
+  new ApiError('bad_data', errorMessage(reason).replace(/^PROMQL_\w+: /, ''));
+
+function labelRequest(context: QueryContext, call: ApiCall, selectorError: SelectorError): LabelRequest {
   const startMs = optionalTimeParameter(context, call, 'start', Number.MIN_SAFE_INTEGER);
   const endMs = optionalTimeParameter(context, call, 'end', Number.MAX_SAFE_INTEGER);
   const selectors = call.parameters.all('match[]').map((text) => {
     try {
       return context.parse.parseSelector(text);
     } catch (error) {
-      throw invalidParameter('match[]', error);
+      throw selectorError(error);
     }
   });
-  return { selectors, startMs, endMs };
-}
-
-/** A selector that every series matches is most often a mistake, and a costly one; Prometheus refuses it here. */
-function refuseEmptySelectors(selectors: readonly (readonly Matcher[])[], error: (reason: string) => ApiError): void {
+  // A selector that every series matches is most often a mistake, and a costly one; Prometheus refuses it here.
   const isEmpty = (matchers: readonly Matcher[]): boolean => matchers.every((matcher) => matcher.matchesEmpty);
-  if (selectors.some(isEmpty)) throw error('match[] must contain at least one non-empty matcher');
+  if (selectors.some(isEmpty)) throw selectorError('match[] must contain at least one non-empty matcher');
+  return { selectors, startMs, endMs };
 }
 
 /**

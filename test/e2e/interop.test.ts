@@ -25,27 +25,28 @@ const toleranceBefore3 = 1e-9;
 
 const prometheus = findPrometheus(2);
 
+/** The node holds metrics of its own as well, some under the same names. */
 const queries = [
-  'up',
+  'up{job="prometheus"}',
   'prometheus_http_requests_total',
   'sum by (handler) (rate(prometheus_http_requests_total[10s]))',
   'histogram_quantile(0.9, sum by (le) (rate(prometheus_http_request_duration_seconds_bucket[20s])))',
   'increase(prometheus_tsdb_head_samples_appended_total[15s])',
-  'irate(process_cpu_seconds_total[10s])',
+  'irate(process_cpu_seconds_total{job="prometheus"}[10s])',
   'max_over_time(go_goroutines[20s])',
-  'avg_over_time(process_resident_memory_bytes[15s])',
+  'avg_over_time(process_resident_memory_bytes{job="prometheus"}[15s])',
   'quantile_over_time(0.5, go_memstats_heap_alloc_bytes[15s])',
   'delta(go_memstats_heap_inuse_bytes[10s])',
-  'deriv(process_resident_memory_bytes[20s])',
+  'deriv(process_resident_memory_bytes{job="prometheus"}[20s])',
   'count by (__name__) ({job="prometheus"})',
   'topk(3, go_gc_duration_seconds)',
   'prometheus_tsdb_head_series - prometheus_tsdb_head_series offset 10s',
   'go_memstats_alloc_bytes / on (instance) process_resident_memory_bytes',
   'prometheus_http_request_duration_seconds_sum / prometheus_http_request_duration_seconds_count > 0',
   'go_memstats_heap_alloc_bytes > bool 1e7',
-  'label_replace(up, "host", "$1", "instance", "(.*):.*")',
+  'label_replace(up{job="prometheus"}, "host", "$1", "instance", "(.*):.*")',
   'max_over_time(sum by (job) (rate(prometheus_tsdb_head_samples_appended_total[5s]))[20s:3s])',
-  'absent(nonexistent_metric) or (time() - timestamp(up) < 1)',
+  'absent(nonexistent_metric) or (time() - timestamp(up{job="prometheus"}) < 1)',
 ];
 
 function configuration(prometheusPort: number, nodeUrl: string): string {
