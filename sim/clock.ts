@@ -46,13 +46,13 @@ export class SimClock implements Clock {
 
   /** Lets everything happen, timers too, until `promise` is settled. */
   async runUntil<Result>(promise: Promise<Result>): Promise<Result> {
-    let settled = false;
+    const state = { settled: false };
     const mark = (): void => {
-      settled = true;
+      state.settled = true;
     };
     promise.then(mark, mark);
     await settle();
-    while (!settled) {
+    while (!state.settled) {
       const next = this.#next();
       assert(next, 'something is to happen that settles the promise');
       this.#fire(next);

@@ -2,6 +2,7 @@
 // the values that were written, as bits. Shared by the crash tests and the schedule tests.
 import assert from 'node:assert/strict';
 import { setImmediate } from 'node:timers/promises';
+import { kib, mib } from '../../src/base/index.ts';
 import { Labels, Matcher, SampleBuffer } from '../../src/model/index.ts';
 import type { Log } from '../../src/ports/index.ts';
 import { type InlineStorage, openStorage, type ReadSession } from '../../src/storage/index.ts';
@@ -24,6 +25,9 @@ export const modules = {
   head: loadTestModule('head'),
   pages: loadTestModule('pages'),
 };
+
+/** Memory is cleared for every start: small kernels make many starts quick. */
+const smallWire = { bodyBytesMax: 256 * kib, decompressedBytesMax: 256 * kib, cacheBytesMax: 256 * kib };
 
 export const startMs = Date.UTC(2026, 5, 3, 10, 0);
 export const labelsOf = (series: number): Labels => Labels.of({ __name__: `m${series % 3}`, series: `${series}` });
@@ -78,7 +82,7 @@ export async function openWorld(disk: SimDisk, options: WorldOptions = {}): Prom
       log: quietLog,
       modules,
       retention: { timeMs: options.retentionMs ?? 365 * 86_400_000 },
-      limits: { headBytesMax: 64 * 1024 * 1024, ...options.limits },
+      limits: { headBytesMax: 64 * mib, wire: smallWire, ...options.limits },
       onFatal: (error) => fatal.push(error),
     }),
   );
