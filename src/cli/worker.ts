@@ -1,5 +1,6 @@
 // The entry of every worker thread: gives its role the ports of this thread. What fails here ends the thread with its error;
 // whoever spawned it decides what that means.
+import { flushCompileCache } from 'node:module';
 import { lowerThreadPriority, NodeDisk, PinoLog, SystemClock, SystemRandom, workerStart } from '../node/index.ts';
 import { startRole, type StorageStart, type ThreadPorts } from '../server/roles/index.ts';
 
@@ -18,3 +19,5 @@ const fail = (error: unknown): void => {
   });
 };
 await startRole(role, { start, channel, channels, ports, fail });
+// A worker is terminated, not ended, so what it compiled is kept now.
+flushCompileCache();
