@@ -23,22 +23,22 @@ const initialDepth: u32 = 4;
 /** Entries that may make room for another, one after the other, before the page is split. */
 const movesMax: u32 = 24;
 /** Memory grows by at least so much at once: growing detaches the views of JavaScript. */
-const growthBytes: usize = 4 << 20;
+const growthBytes: u64 = 4 << 20;
 
 let directoryMask: u32 = 0;
 let directoryDepth: u32 = 0;
 let pagesEnd: usize = 0;
-let cacheEnd: usize = 0;
+let cacheEnd: u64 = 0;
 let entriesCount: u32 = 0;
 
 /** The partition that the last `lookUp` found, where it found a reference. */
 export let foundPartition: u32 = 0;
 
-/** False where there is no memory for the smallest cache. `bytesMax` may be exceeded by less than a page. */
+/** False where there is no memory for the smallest cache, which may be larger than `bytesMax`. */
 export function initializeCache(bytesMax: u32): bool {
-  const smallest = pageBytes << initialDepth;
-  if (!reserveUpTo(cacheAddress + smallest)) return false;
-  cacheEnd = cacheAddress + max(<usize>bytesMax, smallest);
+  const smallest: u64 = <u64>pageBytes << initialDepth;
+  if (!reserveUpTo(<u64>cacheAddress + smallest)) return false;
+  cacheEnd = <u64>cacheAddress + max<u64>(bytesMax, smallest);
   clearCache();
   return true;
 }
@@ -105,7 +105,7 @@ function placeCarried(): bool {
     if (placeIn(page, carriedBucket)) return true;
     carriedBucket = otherBucket(carriedBucket, carriedHigh);
     if (placeIn(page, carriedBucket)) return true;
-    swapCarried(page, (carriedHigh >> 8) + move & (slotsCount - 1));
+    swapCarried(page, ((carriedHigh >> 8) + move) & (slotsCount - 1));
   }
   return false;
 }
@@ -148,8 +148,8 @@ function split(page: usize, prefix: u32): bool {
   const depth = load<u32>(page);
   if (depth == directoryDepthMax) return false;
   const created = pagesEnd;
-  if (created + pageBytes > cacheEnd) return false;
-  if (!reserve(created + pageBytes)) return false;
+  const createdEnd = <u64>created + pageBytes;
+  if (createdEnd > cacheEnd || !reserve(createdEnd)) return false;
   if (depth == directoryDepth) {
     // The upper half of the doubled directory leads where the lower half does.
     const sizeBytes = <usize>4 << directoryDepth;
@@ -171,8 +171,8 @@ function split(page: usize, prefix: u32): bool {
   return true;
 }
 
-function reserve(end: usize): bool {
-  if (end <= <usize>memory.size() << 16) return true;
+function reserve(end: u64): bool {
+  if (end <= <u64>memory.size() << 16) return true;
   return reserveUpTo(end + growthBytes) || reserveUpTo(end);
 }
 

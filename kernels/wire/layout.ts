@@ -39,7 +39,7 @@ export const directoryDepthMax: u32 = 16;
 const buffersAddress: usize = 65536 + 4 * 65536;
 
 /** Copies and loads of whole words or vectors may run so far past the end of what they are about. */
-export const slackBytes: usize = 64;
+const slackBytes: u64 = 64;
 
 // Limits of a request. The shortest sample that is sent in practice takes 9 bytes, the shortest series 40.
 export const samplesCountMax: u32 = 4 << 20;
@@ -76,12 +76,13 @@ export let metadataAddress: usize = 0;
 export let canonicalAddress: usize = 0;
 export let cacheAddress: usize = 0;
 
-let nextAddress: usize = 0;
+let nextAddress: u64 = 0;
 
-function take(bytesCount: usize): usize {
+/** Wraps where memory is too small for the layout; `initializeLayout` finds out from `nextAddress`. */
+function take(bytesCount: u64): usize {
   const address = nextAddress;
   nextAddress = (address + bytesCount + slackBytes + 63) & ~63;
-  return address;
+  return <usize>address;
 }
 
 /** Lays memory out and grows it; false where it can't grow. */
@@ -90,28 +91,29 @@ export function initializeLayout(bodyBytesMax: u32, decompressedBytesMax: u32): 
   rawBytesMax = decompressedBytesMax;
   bodyAddress = take(bodyBytesMax);
   rawAddress = take(decompressedBytesMax);
-  referencesAddress = take(<usize>rowsCountMax * 4);
-  samplesEndAddress = take(<usize>rowsCountMax * 4);
-  partitionsAddress = take(<usize>rowsCountMax * 2);
-  rowsAddress = take(<usize>rowsCountMax * rowBytes);
-  newSeriesAddress = take(<usize>rowsCountMax * newSeriesBytes);
-  timestampsAddress = take(<usize>samplesCountMax * 8);
-  valuesAddress = take(<usize>samplesCountMax * 8);
-  metadataAddress = take(<usize>metadataCountMax * 8);
+  referencesAddress = take(<u64>rowsCountMax * 4);
+  samplesEndAddress = take(<u64>rowsCountMax * 4);
+  partitionsAddress = take(<u64>rowsCountMax * 2);
+  rowsAddress = take(<u64>rowsCountMax * rowBytes);
+  newSeriesAddress = take(<u64>rowsCountMax * newSeriesBytes);
+  timestampsAddress = take(<u64>samplesCountMax * 8);
+  valuesAddress = take(<u64>samplesCountMax * 8);
+  metadataAddress = take(<u64>metadataCountMax * 8);
   // Canonical labels are never longer than the fields that they were read from.
   canonicalAddress = take(decompressedBytesMax);
-  cacheAddress = nextAddress;
-  if (!reserveUpTo(cacheAddress)) return false;
+  cacheAddress = <usize>nextAddress;
+  if (!reserveUpTo(nextAddress)) return false;
   memory.fill(maskTableAddress, 0xff, 32);
   writeHeader();
   return true;
 }
 
 /** Grows memory so that addresses below `end` exist. */
-export function reserveUpTo(end: usize): bool {
+export function reserveUpTo(end: u64): bool {
   const size = <u64>memory.size() << 16;
-  if (<u64>end <= size) return true;
-  return memory.grow(<i32>((<u64>end - size + 65535) >> 16)) >= 0;
+  if (end <= size) return true;
+  const pagesCount = (end - size + 65535) >> 16;
+  return pagesCount < 65536 && memory.grow(<i32>pagesCount) >= 0;
 }
 
 function writeHeader(): void {

@@ -1,7 +1,7 @@
 // How fast the wire kernel decodes: `node src/wasm/wire.bench.ts [series] [rounds]` (kernels built before).
 // One-sample series with 12 labels, 2,000 a request, compressed as a real sender's; every round sends all series once.
 /* oxlint-disable no-console */
-import { compress } from 'snappyjs';
+import snappy from 'snappyjs';
 import { SeededRandom } from '../base/index.ts';
 import { encodeWriteRequest, type WriteSeries } from '../wire/index.ts';
 import { loadTestModule } from './test-modules.ts';
@@ -14,13 +14,20 @@ const startMs = 1_700_000_000_000;
 const bodiesVariants = 2;
 
 function labelsOf(index: number): string[] {
-  const pod = `api-server-7f9c8d6b5-${(index % 997).toString(36).padStart(5, 'x')}`;
-  return [
-    ...['__name__', `http_request_duration_seconds_bucket`, 'cluster', 'production-eu-west-1', 'container', 'api'],
-    ...['handler', `/api/v1/resource/${index % 50}`, 'instance', `10.${index % 16}.${index % 200}.${index % 251}:9090`],
-    ...['job', 'kubernetes-pods', 'le', String((index % 12) / 8), 'method', ['GET', 'POST', 'PUT'][index % 3] ?? ''],
-    ...['namespace', `team-${index % 20}`, 'node', `node-${index % 40}`, 'pod', pod, 'shard', String(index)],
-  ];
+  return Object.entries({
+    __name__: 'http_request_duration_seconds_bucket',
+    cluster: 'production-eu-west-1',
+    container: 'api',
+    handler: `/api/v1/resource/${index % 50}`,
+    instance: `10.${index % 16}.${index % 200}.${index % 251}:9090`,
+    job: 'kubernetes-pods',
+    le: String((index % 12) / 8),
+    method: ['GET', 'POST', 'PUT'][index % 3] ?? '',
+    namespace: `team-${index % 20}`,
+    node: `node-${index % 40}`,
+    pod: `api-server-7f9c8d6b5-${(index % 997).toString(36).padStart(5, 'x')}`,
+    shard: String(index),
+  }).flat();
 }
 
 function buildBodies(random: SeededRandom, timestampMs: number): Uint8Array[] {
@@ -31,7 +38,7 @@ function buildBodies(random: SeededRandom, timestampMs: number): Uint8Array[] {
       const values = new Float64Array([i % 4 === 0 ? 0 : random.below(1_000_000)]);
       series.push({ labels: labelsOf(i), timestampsMs: [timestampMs], values });
     }
-    bodies.push(compress(encodeWriteRequest(series)));
+    bodies.push(snappy.compress(encodeWriteRequest(series)));
   }
   return bodies;
 }
@@ -65,4 +72,6 @@ const warmSeconds: number[] = [];
 for (let i = 0; i < roundsCount; i++) warmSeconds.push(sendRound(rounds[i % bodiesVariants] ?? []));
 const median = warmSeconds.sort((a, b) => a - b)[Math.floor(roundsCount / 2)] ?? 0;
 console.log(`known series: ${(seriesCount / median / 1e6).toFixed(2)} M samples/s (median of ${roundsCount} rounds)`);
-console.log(`cache: ${kernel.cacheEntriesCount} entries, ${(kernel.cacheBytes / kernel.cacheEntriesCount).toFixed(1)} B each`);
+console.log(
+  `cache: ${kernel.cacheEntriesCount} entries, ${(kernel.cacheBytes / kernel.cacheEntriesCount).toFixed(1)} B each`,
+);

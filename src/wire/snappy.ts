@@ -3,6 +3,8 @@
 import { ByteWriter } from '../base/index.ts';
 
 const literalBytesMax = 65_536;
+/** Up to here the tag itself holds the length, less one. */
+const shortLiteralBytesMax = 60;
 /** Tag of a literal whose length, less one, follows in two bytes. */
 const literalTag = 61 << 2;
 
@@ -12,8 +14,12 @@ export function wrapSnappy(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   block.uvarint(bytes.length);
   for (let start = 0; start < bytes.length; start += literalBytesMax) {
     const literal = bytes.subarray(start, start + literalBytesMax);
-    block.u8(literalTag);
-    block.u16(literal.length - 1);
+    if (literal.length <= shortLiteralBytesMax) {
+      block.u8((literal.length - 1) << 2);
+    } else {
+      block.u8(literalTag);
+      block.u16(literal.length - 1);
+    }
     block.bytes(literal);
   }
   return block.copy();
