@@ -23,6 +23,7 @@ import { InstantSelectorOperator } from './instant-selector.ts';
 import { joinLabels, replaceLabels } from './label-functions.ts';
 import { type OutputSeries, Row, RowsOperator, type VectorOperator } from './operator.ts';
 import { RangeFunctionOperator } from './range-function.ts';
+import { rowFunction } from './row-functions.ts';
 import { dropNames, renamed } from './series-naming.ts';
 import { sortByLabels, sortByValue } from './sort.ts';
 
@@ -206,6 +207,7 @@ function buildRangeCall(node: CallNode, grid: Grid, context: BuildContext): Vect
     rangeMs: argument.rangeMs,
     grid,
     compute: isAbsent ? anySample : rangeFunction(node.function),
+    computeRow: rowFunction(node.function, parameters),
     parameters,
     ...onResult(node, argument, source.series, parameters, context),
   });

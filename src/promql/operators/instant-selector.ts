@@ -32,8 +32,9 @@ export class InstantSelectorOperator implements VectorOperator {
   read(index: number, row: Row): void {
     const samples = this.#samples;
     loadSeries(this.#selection.series[index] as SelectedSeries, samples, this.#evaluation);
-    const indexes = this.#lookup.indexes(samples);
+    const { indexes, isComplete } = this.#lookup.find(samples);
     if (samples.mayHoldStale) gatherLive(row, indexes, samples);
+    else if (isComplete) gatherAll(row, indexes, samples.values);
     else gather(row, indexes, samples.values);
     if (this.#givesTimestamps) gatherTimestamps(row, indexes, samples.timestampsMs);
   }
@@ -45,6 +46,13 @@ export function loadSeries(series: SelectedSeries, into: SampleBuffer, evaluatio
   series.read(into);
   evaluation.control.addSamples(into.count);
   evaluation.stats.samplesLoadedCount += into.count;
+}
+
+/** Where every step has a sample. */
+function gatherAll(row: Row, indexes: Int32Array, source: Float64Array): void {
+  const { values, stepsCount } = row;
+  for (let step = 0; step < stepsCount; step++) values[step] = source[indexes[step] as number] as number;
+  row.markFull();
 }
 
 function gather(row: Row, indexes: Int32Array, source: Float64Array): void {

@@ -50,7 +50,7 @@ export class Row {
 
   /** Says that every step has a value. */
   markFull(): void {
-    this.presence.fill(1);
+    if (!this.isFull) this.presence.fill(1);
     this.presentCount = this.stepsCount;
   }
 

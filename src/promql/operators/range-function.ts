@@ -4,6 +4,7 @@ import { SampleBuffer } from '../../model/index.ts';
 import type { RangeFunction, RangeWindow } from '../functions/index.ts';
 import type { Grid, Reference } from '../plan/grid.ts';
 import type { OutputSeries, Row, VectorOperator } from './operator.ts';
+import type { RowFunction } from './row-functions.ts';
 import type { RangeSource } from './range-source.ts';
 import { WindowLookup } from './sample-lookup.ts';
 
@@ -15,6 +16,8 @@ export interface RangeFunctionOptions {
   readonly rangeMs: number;
   readonly grid: Grid;
   readonly compute: RangeFunction;
+  /** A faster form of `compute`, which may say no. */
+  readonly computeRow?: RowFunction | undefined;
   /** The scalar arguments: one array per argument, one value per step. */
   readonly parameters: readonly Float64Array[];
   /** Called for each series that has a result, for annotations. */
@@ -50,7 +53,9 @@ export class RangeFunctionOperator implements VectorOperator {
     source.read(index, samples);
     this.#window.timestampsMs = samples.timestampsMs;
     this.#window.values = samples.values;
-    this.#fill(row, this.#lookup.bounds(samples));
+    const bounds = this.#lookup.bounds(samples);
+    const windows = { bounds, references: this.#lookup.references, rangeMs: this.#options.rangeMs };
+    if (!this.#options.computeRow?.(row, samples, windows)) this.#fill(row, bounds);
     if (onResult && row.presentCount > 0) onResult(index, row);
   }
 

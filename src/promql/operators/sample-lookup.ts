@@ -6,23 +6,30 @@ import { type Grid, referenceMs, type Reference } from '../plan/grid.ts';
 /** What is kept by timestamps key stays below this; beyond it, the oldest half of a long query's targets is worked out anew. */
 const keptBytesMax = 32 * 1024 * 1024;
 
-/** One Int32Array per timestamps key; an operator's own. */
-class StepIndexes {
-  readonly #byKey = new Map<object, Int32Array>();
+/** Indexes into samples by step; `isComplete`: every step has a sample. */
+interface StepIndexes {
+  readonly indexes: Int32Array<ArrayBuffer>;
+  isComplete: boolean;
+}
+
+/** What an operator keeps by timestamps key. */
+class KeptIndexes {
+  readonly #byKey = new Map<object, StepIndexes>();
   #bytes = 0;
 
-  get(key: object | undefined): Int32Array | undefined {
+  get(key: object | undefined): StepIndexes | undefined {
     return key && this.#byKey.get(key);
   }
 
-  keep(key: object | undefined, indexes: Int32Array): void {
+  keep(key: object | undefined, kept: StepIndexes): void {
     if (!key) return;
-    if (this.#bytes + indexes.byteLength > keptBytesMax) {
+    const { byteLength } = kept.indexes;
+    if (this.#bytes + byteLength > keptBytesMax) {
       this.#byKey.clear();
       this.#bytes = 0;
     }
-    this.#byKey.set(key, indexes);
-    this.#bytes += indexes.byteLength;
+    this.#byKey.set(key, kept);
+    this.#bytes += byteLength;
   }
 }
 
@@ -30,23 +37,23 @@ class StepIndexes {
 export class InstantLookup {
   readonly #references: Float64Array;
   readonly #lookbackDeltaMs: number;
-  readonly #kept = new StepIndexes();
-  readonly #scratch: Int32Array;
+  readonly #kept = new KeptIndexes();
+  readonly #scratch: StepIndexes;
 
   constructor(reference: Reference, grid: Grid, lookbackDeltaMs: number) {
     this.#references = stepReferences(reference, grid);
     this.#lookbackDeltaMs = lookbackDeltaMs;
-    this.#scratch = new Int32Array(grid.stepsCount);
+    this.#scratch = { indexes: new Int32Array(grid.stepsCount), isComplete: false };
   }
 
   /** By step: an index into `samples`, or -1. Valid until the next call. */
-  indexes(samples: SampleBuffer): Int32Array {
+  find(samples: SampleBuffer): StepIndexes {
     const kept = this.#kept.get(samples.timestampsKey);
     if (kept) return kept;
-    const indexes = samples.timestampsKey ? new Int32Array(this.#scratch.length) : this.#scratch;
-    fillInstantIndexes(indexes, samples, this.#references, this.#lookbackDeltaMs);
-    this.#kept.keep(samples.timestampsKey, indexes);
-    return indexes;
+    const found = samples.timestampsKey ? copyOf(this.#scratch) : this.#scratch;
+    found.isComplete = fillInstantIndexes(found.indexes, samples, this.#references, this.#lookbackDeltaMs);
+    this.#kept.keep(samples.timestampsKey, found);
+    return found;
   }
 }
 
@@ -54,44 +61,52 @@ export class InstantLookup {
 export class WindowLookup {
   readonly references: Float64Array;
   readonly #rangeMs: number;
-  readonly #kept = new StepIndexes();
-  readonly #scratch: Int32Array;
+  readonly #kept = new KeptIndexes();
+  readonly #scratch: StepIndexes;
 
   constructor(reference: Reference, grid: Grid, rangeMs: number) {
     this.references = stepReferences(reference, grid);
     this.#rangeMs = rangeMs;
-    this.#scratch = new Int32Array(2 * grid.stepsCount);
+    this.#scratch = { indexes: new Int32Array(2 * grid.stepsCount), isComplete: false };
   }
 
   /** By step: the first index at 2 × step, the exclusive end at 2 × step + 1. Valid until the next call. */
   bounds(samples: SampleBuffer): Int32Array {
     const kept = this.#kept.get(samples.timestampsKey);
-    if (kept) return kept;
-    const bounds = samples.timestampsKey ? new Int32Array(this.#scratch.length) : this.#scratch;
-    fillWindowBounds(bounds, samples, this.references, this.#rangeMs);
-    this.#kept.keep(samples.timestampsKey, bounds);
-    return bounds;
+    if (kept) return kept.indexes;
+    const found = samples.timestampsKey ? copyOf(this.#scratch) : this.#scratch;
+    fillWindowBounds(found.indexes, samples, this.references, this.#rangeMs);
+    this.#kept.keep(samples.timestampsKey, found);
+    return found.indexes;
   }
+}
+
+function copyOf({ indexes, isComplete }: StepIndexes): StepIndexes {
+  return { indexes: indexes.slice(), isComplete };
 }
 
 function stepReferences(reference: Reference, grid: Grid): Float64Array {
   return Float64Array.from({ length: grid.stepsCount }, (_, step) => referenceMs(reference, grid.timeMs(step)));
 }
 
+/** True where every step has a sample. */
 function fillInstantIndexes(
   into: Int32Array,
   samples: SampleBuffer,
   references: Float64Array,
   lookbackMs: number,
-): void {
+): boolean {
   const { timestampsMs, count } = samples;
   let next = 0;
+  let isComplete = true;
   for (let step = 0; step < references.length; step++) {
     const reference = references[step] as number;
     while (next < count && (timestampsMs[next] as number) <= reference) next++;
     const found = next > 0 && (timestampsMs[next - 1] as number) > reference - lookbackMs;
     into[step] = found ? next - 1 : -1;
+    isComplete &&= found;
   }
+  return isComplete;
 }
 
 function fillWindowBounds(into: Int32Array, samples: SampleBuffer, references: Float64Array, rangeMs: number): void {
