@@ -1,7 +1,6 @@
 // The options of a node: their names, what they mean, and how their text becomes a value. The same table makes the help
 // page, the names of environment variables and the check of what was given. A new option needs a decision record that
 // says why no good constant exists.
-import { z } from 'zod';
 import { dayMs, gib, hourMs, kib, mib, minuteMs, secondMs, weekMs, yearMs } from '../base/index.ts';
 
 export interface HostPort {
@@ -51,7 +50,9 @@ function parseSizeBytes(text: string): number | undefined {
   return match ? Number(match[1]) * (sizeUnitsBytes[match[2] ?? ''] ?? Number.NaN) : undefined;
 }
 
-function parseRetention(text: string, context: z.RefinementCtx): RetentionOption {
+const retentionExpected = 'expected a time such as 10y, a size such as 500GB, or both as 10y,500GB';
+
+function parseRetention(text: string): RetentionOption {
   let timeMs: number | undefined;
   let sizeBytes: number | undefined;
   for (const part of text.split(',').map((each) => each.trim())) {
@@ -59,38 +60,47 @@ function parseRetention(text: string, context: z.RefinementCtx): RetentionOption
     const size = parseSizeBytes(part);
     const isRepeated =
       (duration !== undefined && timeMs !== undefined) || (size !== undefined && sizeBytes !== undefined);
-    if ((duration === undefined && size === undefined) || isRepeated) {
-      context.addIssue('expected a time such as 10y, a size such as 500GB, or both as 10y,500GB');
-      return z.NEVER;
-    }
+    if ((duration === undefined && size === undefined) || isRepeated) throw new SyntaxError(retentionExpected);
     timeMs ??= duration;
     sizeBytes ??= size;
   }
   if (timeMs !== undefined && timeMs < 2 * hourMs) {
-    context.addIssue('the time must be at least 2h, the width of the smallest part');
-    return z.NEVER;
+    throw new RangeError('the time must be at least 2h, the width of the smallest part');
   }
-  if (sizeBytes !== undefined && sizeBytes < gib) {
-    context.addIssue('the size must be at least 1GB');
-    return z.NEVER;
-  }
+  if (sizeBytes !== undefined && sizeBytes < gib) throw new RangeError('the size must be at least 1GB');
   return { timeMs: timeMs ?? retentionTimeDefaultMs, sizeBytes };
 }
 
-function parseHostPort(text: string, context: z.RefinementCtx): HostPort {
+function parseHostPort(text: string): HostPort {
   const match = /^(\[[0-9a-fA-F:.]+\]|[^:[\]]*):(\d{1,5})$/.exec(text);
   const port = Number(match?.[2]);
-  if (!match || port > 65535) {
-    context.addIssue('expected HOST:PORT, [IPV6]:PORT or :PORT for every interface');
-    return z.NEVER;
-  }
+  if (!match || port > 65535) throw new SyntaxError('expected HOST:PORT, [IPV6]:PORT or :PORT for every interface');
   return { host: (match[1] ?? '').replace(/^\[|\]$/g, ''), port };
 }
 
-const hostPort = z.string().transform(parseHostPort);
+function parseLogLevel(text: string): 'debug' | 'info' | 'warn' | 'error' {
+  if (text === 'debug' || text === 'info' || text === 'warn' || text === 'error') return text;
+  throw new SyntaxError('expected debug, info, warn or error');
+}
+
+function parseDirectory(text: string): string {
+  if (text === '') throw new SyntaxError('a directory is needed');
+  return text;
+}
+
+function parsePeers(text: string): string[] {
+  if (text !== '') throw new RangeError('this version runs single nodes only');
+  return [];
+}
+
+const optional =
+  <Value>(parse: (text: string) => Value) =>
+  (text: string): Value | undefined =>
+    text === '' ? undefined : parse(text);
 
 interface OptionDescription {
-  readonly schema: z.ZodType;
+  /** Throws an Error whose message says what was expected. */
+  readonly parse: (text: string) => unknown;
   readonly placeholder: string;
   readonly defaultText: string;
   readonly help: string;
@@ -98,58 +108,55 @@ interface OptionDescription {
 
 export const options = {
   'data-directory': {
-    schema: z.string().min(1, 'a directory is needed').default('data'),
+    parse: parseDirectory,
     placeholder: 'DIRECTORY',
     defaultText: 'data',
     help: 'where samples are kept; made if missing',
   },
   'http-bind-addr': {
-    schema: hostPort.default({ host: '', port: 9080 }),
+    parse: parseHostPort,
     placeholder: 'HOST:PORT',
     defaultText: ':9080',
     help: 'address of the HTTP API; without a host, every interface',
   },
   'http-advertise-addr': {
-    schema: hostPort.optional(),
+    parse: optional(parseHostPort),
     placeholder: 'HOST:PORT',
     defaultText: '',
     help: 'address under which others reach the HTTP API, and the instance label of the own metrics; the host name if not given',
   },
   'gossip-bind-addr': {
-    schema: hostPort.default({ host: '', port: 7946 }),
+    parse: parseHostPort,
     placeholder: 'HOST:PORT',
     defaultText: ':7946',
     help: 'address for gossip between nodes; not used yet',
   },
   'gossip-advertise-addr': {
-    schema: hostPort.optional(),
+    parse: optional(parseHostPort),
     placeholder: 'HOST:PORT',
     defaultText: '',
     help: 'address under which other nodes reach gossip; not used yet',
   },
   peers: {
-    schema: z
-      .string()
-      .default('')
-      .refine((text) => text === '', 'this version runs single nodes only'),
+    parse: parsePeers,
     placeholder: 'HOST:PORT,…',
     defaultText: '',
     help: 'other nodes of the cluster; refused by this version, which runs single nodes only',
   },
   zone: {
-    schema: z.string().default(''),
+    parse: String,
     placeholder: 'NAME',
     defaultText: '',
     help: 'failure zone of this node; not used yet',
   },
   'log-level': {
-    schema: z.enum(['debug', 'info', 'warn', 'error'], 'expected debug, info, warn or error').default('info'),
+    parse: parseLogLevel,
     placeholder: 'LEVEL',
     defaultText: 'info',
     help: 'debug, info, warn or error',
   },
   retention: {
-    schema: z.string().transform(parseRetention).default({ timeMs: retentionTimeDefaultMs, sizeBytes: undefined }),
+    parse: parseRetention,
     placeholder: 'TIME,SIZE',
     defaultText: '10y',
     help: 'how long samples are kept, and how much disk they may take: 10y, 500GB or 10y,500GB',

@@ -1,9 +1,11 @@
-// HTTP on a socket: the Http port over fastify. Fastify routes and manages connections; it never parses a body and never
-// writes an answer, so that a handler can refuse a request before its body is read and stream its answer with back-pressure.
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+// HTTP on a socket: the Http port over node:http. A body is read only when a handler wants it, so that a request can be
+// refused before; an answer is streamed no faster than its client takes it. No framework: what one would add (body parsers,
+// schemas, hooks) is what the write path must not have (decision 0004).
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { errorMessage, mib, minuteMs, secondMs, TimbalaError } from '../../base/index.ts';
 import type { Http, HttpAnswer, HttpRequest, HttpRoute, HttpServer, Log } from '../../ports/index.ts';
+import { Router } from './router.ts';
 
 // Longer than the 60 s that load balancers and Go clients idle for: a server that closes first races with the next request.
 const keepAliveTimeoutMs = 75 * secondMs;
@@ -22,17 +24,19 @@ class SocketRequest implements HttpRequest {
   readonly #message: IncomingMessage;
   readonly #response: ServerResponse;
 
-  constructor(request: FastifyRequest, response: ServerResponse) {
-    const { raw } = request;
-    const url = raw.url ?? '/';
-    const queryStart = url.indexOf('?');
-    this.method = raw.method ?? 'GET';
-    this.path = queryStart < 0 ? url : url.slice(0, queryStart);
-    this.queryText = queryStart < 0 ? '' : url.slice(queryStart + 1);
-    this.parameters = request.params as Record<string, string>;
-    const length = raw.headers['content-length'];
+  constructor(
+    message: IncomingMessage,
+    response: ServerResponse,
+    target: RequestTarget,
+    parameters: Readonly<Record<string, string>>,
+  ) {
+    this.method = message.method ?? 'GET';
+    this.path = target.path;
+    this.queryText = target.queryText;
+    this.parameters = parameters;
+    const length = message.headers['content-length'];
     this.contentLength = length === undefined ? undefined : Number(length);
-    this.#message = raw;
+    this.#message = message;
     this.#response = response;
   }
 
@@ -140,75 +144,86 @@ function drained(response: ServerResponse): Promise<void> {
   });
 }
 
-function answerNotFound(reply: FastifyReply): void {
-  void reply.code(404).headers(plainText).send('404 page not found\n');
+interface RequestTarget {
+  readonly path: string;
+  readonly queryText: string;
 }
 
-/** All methods of all routes, so that a known path with another method is answered with 405, as Prometheus does. */
-function addRoute(server: FastifyInstance, route: HttpRoute, log: Log): void {
-  const allow = [...new Set([...route.methods, 'OPTIONS'])].sort().join(', ');
-  const handle = async (request: FastifyRequest, response: ServerResponse): Promise<HttpAnswer> => {
-    const { method = 'GET' } = request.raw;
-    if (route.methods.includes(method)) return route.handler(new SocketRequest(request, response));
-    if (method === 'OPTIONS') return { status: 204, headers: {} };
-    return { status: 405, headers: { ...plainText, allow }, body: 'Method Not Allowed\n' };
-  };
-  server.all(route.path, async (request, reply) => {
-    reply.hijack();
-    const { raw: response } = reply;
-    try {
-      await writeAnswer(request.raw, response, await handle(request, response));
-    } catch (error) {
-      log.error('http-handler-failed', { path: route.path, error });
-      if (response.headersSent) response.destroy();
-      else
-        await writeAnswer(request.raw, response, { status: 500, headers: plainText, body: `${errorMessage(error)}\n` });
-    }
-  });
+function requestTarget({ url = '/' }: IncomingMessage): RequestTarget {
+  const queryStart = url.indexOf('?');
+  if (queryStart < 0) return { path: url, queryText: '' };
+  return { path: url.slice(0, queryStart), queryText: url.slice(queryStart + 1) };
+}
+
+async function answerRequest(router: Router, message: IncomingMessage, response: ServerResponse): Promise<HttpAnswer> {
+  const target = requestTarget(message);
+  const match = router.find(target.path);
+  if (!match) return { status: 404, headers: plainText, body: '404 page not found\n' };
+  const { methods, handler } = match.route;
+  if (methods.includes(message.method ?? '')) {
+    return handler(new SocketRequest(message, response, target, match.parameters));
+  }
+  if (message.method === 'OPTIONS') return { status: 204, headers: {} };
+  // A known path with another method: 405, as Prometheus answers.
+  const allow = [...methods, 'OPTIONS'].sort().join(', ');
+  return { status: 405, headers: { ...plainText, allow }, body: 'Method Not Allowed\n' };
 }
 
 export class SocketHttp implements Http {
   readonly #log: Log;
+  #isClosing = false;
 
   constructor(log: Log) {
     this.#log = log;
   }
 
   async listen(host: string, port: number, routes: readonly HttpRoute[]): Promise<HttpServer> {
-    const server = fastify({
-      logger: false,
-      keepAliveTimeout: keepAliveTimeoutMs,
-      requestTimeout: requestTimeoutMs,
-      http: { headersTimeout: headersTimeoutMs },
-      routerOptions: { maxParamLength: 64 * 1024 },
-      // A path that can't be percent-decoded names nothing that is here.
-      frameworkErrors: (_error, _request, reply) => answerNotFound(reply as unknown as FastifyReply),
-    });
-    server.removeAllContentTypeParsers();
-    server.addContentTypeParser('*', (_request, _payload, done) => done(null));
-    server.setNotFoundHandler((_request, reply) => answerNotFound(reply));
-    for (const route of routes) addRoute(server, route, this.#log);
+    const router = new Router(routes);
+    const server = createServer(
+      { keepAliveTimeout: keepAliveTimeoutMs, requestTimeout: requestTimeoutMs, headersTimeout: headersTimeoutMs },
+      (message, response) => void this.#serve(router, message, response),
+    );
+    await bind(server, host, port);
+    const { address, port: boundPort } = server.address() as AddressInfo;
+    return {
+      address: { host: address, port: boundPort },
+      close: (graceMs) => {
+        this.#isClosing = true;
+        return closeServer(server, graceMs);
+      },
+    };
+  }
+
+  async #serve(router: Router, message: IncomingMessage, response: ServerResponse): Promise<void> {
+    // Or a connection that never rests would keep a closing server open.
+    if (this.#isClosing) response.setHeader('connection', 'close');
     try {
-      await server.listen(host === '' ? { port, host: '::', ipv6Only: false } : { port, host });
-    } catch (cause) {
-      await server.close();
-      const where = `${host === '' ? '*' : host}:${port}`;
-      throw new TimbalaError('HTTP_BIND_FAILED', `${where}: ${errorMessage(cause)}`, { cause });
+      await writeAnswer(message, response, await answerRequest(router, message, response));
+    } catch (error) {
+      this.#log.error('http-handler-failed', { path: message.url, error });
+      if (response.headersSent) response.destroy();
+      else await writeAnswer(message, response, { status: 500, headers: plainText, body: `${errorMessage(error)}\n` });
     }
-    return { address: boundAddress(server), close: (graceMs) => closeServer(server, graceMs) };
   }
 }
 
-function boundAddress(server: FastifyInstance): { host: string; port: number } {
-  const address = server.server.address();
-  if (address === null || typeof address === 'string')
-    throw new TimbalaError('HTTP_BIND_FAILED', 'no address is bound');
-  return { host: address.address, port: address.port };
+/** Without a host: every interface, by IPv6 and IPv4; by IPv4 alone where there is no IPv6. */
+function bind(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause) => {
+      reject(new TimbalaError('HTTP_BIND_FAILED', `${host || '*'}:${port}: ${errorMessage(cause)}`, { cause }));
+    });
+    server.listen(host === '' ? { port } : { port, host }, resolve);
+  });
 }
 
-async function closeServer(server: FastifyInstance, graceMs: number): Promise<void> {
-  const cut = setTimeout(() => server.server.closeAllConnections(), graceMs);
-  server.server.closeIdleConnections();
-  await server.close();
-  clearTimeout(cut);
+function closeServer(server: Server, graceMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const cut = setTimeout(() => server.closeAllConnections(), graceMs);
+    server.close(() => {
+      clearTimeout(cut);
+      resolve();
+    });
+    server.closeIdleConnections();
+  });
 }
