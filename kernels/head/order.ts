@@ -31,7 +31,10 @@ function entryAt(entries: usize, index: u32): usize {
   return entries + <usize>index * ENTRY_BYTES;
 }
 
-/** Writes the references of a frozen generation's series to `target`, in label order; returns how many. `ranks`: a u32 for each of `pairsCount` pairs; `entries`: one for each pair or series, whichever are more. */
+/**
+ * Writes the references of a frozen generation's series to `target`, in label order; returns how many. `ranks`: a u32 for each
+ * of `pairsCount` pairs; `entries`: one for each pair or series, whichever are more.
+ */
 export function sortRefs(slot: u32, pairsCount: u32, ranks: usize, entries: usize, target: usize): u32 {
   rankPairs(pairsCount, ranks, entries);
   const count = writeRefs(slot, target);

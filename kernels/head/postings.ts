@@ -168,7 +168,7 @@ export function bitmapKeepSlots(bitmap: usize, refsCount: u32, slotsMask: u32): 
   }
 }
 
-/** Marks in `pairs` (a bitmap by pair id, zeroed, pairs below `pairsCount`) the pairs of the set's series; of one name where it is not 0. */
+/** Marks in `pairs` (a zeroed bitmap of pairs below `pairsCount`) those of the set's series; of one name where it is not 0. */
 export function bitmapMarkPairs(bitmap: usize, refsCount: u32, name: u32, pairs: usize, pairsCount: u32): void {
   const words = (refsCount + 63) >> 6;
   for (let word: u32 = 0; word < words; word++) {

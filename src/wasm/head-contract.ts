@@ -49,10 +49,12 @@ export interface HeadStats {
   readonly seriesCount: number;
   readonly pairsCount: number;
   readonly symbolsCount: number;
-  /** Kernel memory in use, free extents excluded. */
+  /** Kernel memory of the registry and of live generations. */
   readonly bytes: number;
-  /** The limit that was given. */
+  /** The limit of `bytes` that was given. */
   readonly bytesMax: number;
+  /** Scratch of the writer and of all readers, beside `bytes`. */
+  readonly scratchBytes: number;
   /** Registry (symbols, pairs, series, postings, tables): what only a new head gives back. */
   readonly registryBytes: number;
 }

@@ -199,15 +199,20 @@ export class HeadKernel {
   stats(): HeadStats {
     const words = this.#mapWords;
     const at = (index: number): number => Atomics.load(words, index);
-    const extents = 1 + at(word.usedExtents) + at(word.scratchExtents);
     return {
       seriesCount: at(word.seriesCount),
       pairsCount: at(word.pairsCount),
       symbolsCount: at(word.symbolsCount),
-      bytes: extents * extentBytes,
+      bytes: (1 + at(word.usedExtents)) * extentBytes,
+      scratchBytes: at(word.scratchExtents) * extentBytes,
       bytesMax: at(word.extentsLimit) * extentBytes,
       registryBytes: at(word.registryExtents) * extentBytes,
     };
+  }
+
+  isFrozen(slot: number): boolean {
+    const state = Atomics.load(this.#mapWords, (generationsAddress + slot * generationBytes) / 4);
+    return generationStates[state] === 'frozen';
   }
 
   generationStats(slot: number): GenerationStats {

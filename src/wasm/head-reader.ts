@@ -171,12 +171,8 @@ export class HeadReader {
    * timestamp. Returns how many. Sets `into.mayHoldStale` where one is a stale marker, and clears `into.timestampsKey`.
    */
   readSeries(slot: number, ref: number, startMs: number, endMs: number, into: SampleSink): number {
-    const { state, minMs, maxMs } = this.generationStats(slot);
-    assert(state === 'frozen', `slot ${slot} is frozen`);
-    const start = Math.max(startMs, minMs);
-    const end = Math.min(endMs, maxMs);
-    // NaN where the generation is empty.
-    return start <= end ? this.#readInPlace(slot, ref, start, end, into) : 0;
+    assert(this.#kernel.isFrozen(slot), `slot ${slot} is frozen`);
+    return this.#readInPlace(slot, ref, startMs, endMs, into);
   }
 
   #readInPlace(slot: number, ref: number, startMs: number, endMs: number, into: SampleSink): number {
@@ -188,12 +184,15 @@ export class HeadReader {
     }
     if (imageBytes === 0) return 0;
     const samples = this.#kernel.words[(region.address + imageSamplesOffset) / 4] as number;
-    const firstWindow = Math.floor(startMs / windowMs);
-    const lastWindow = Math.floor(endMs / windowMs);
-    if (samples > readSamplesMax && firstWindow < lastWindow) {
-      const middleMs = (firstWindow + Math.ceil((lastWindow - firstWindow) / 2)) * windowMs;
-      const before = this.#readInPlace(slot, ref, startMs, middleMs - 1, into);
-      return before + this.#readInPlace(slot, ref, middleMs, endMs, into);
+    if (samples > readSamplesMax) {
+      const { minMs, maxMs } = this.generationStats(slot);
+      const firstWindow = Math.floor(Math.max(startMs, minMs) / windowMs);
+      const lastWindow = Math.floor(Math.min(endMs, maxMs) / windowMs);
+      if (firstWindow < lastWindow) {
+        const middleMs = (firstWindow + Math.ceil((lastWindow - firstWindow) / 2)) * windowMs;
+        const before = this.#readInPlace(slot, ref, startMs, middleMs - 1, into);
+        return before + this.#readInPlace(slot, ref, middleMs, endMs, into);
+      }
     }
     const needed = columnsOffset(imageBytes) + samples * sampleBytes;
     if (needed > region.bytes) {
