@@ -65,7 +65,8 @@ function scaleByPowerOfTwo(mantissa: bigint, exponent: number): number {
   // The result's lowest bit weighs 2^lowest; all below is rounded away here, so that the multiplication is exact.
   const lowest = Math.max(top - 53, -1074);
   const shift = lowest - exponent;
-  if (shift <= 0) return Number(mantissa << BigInt(-shift)) * 2 ** Math.max(lowest, -1022) * 2 ** Math.min(lowest + 1022, 0);
+  if (shift <= 0)
+    return Number(mantissa << BigInt(-shift)) * 2 ** Math.max(lowest, -1022) * 2 ** Math.min(lowest + 1022, 0);
   const kept = mantissa >> BigInt(shift);
   const dropped = mantissa - (kept << BigInt(shift));
   const half = 1n << BigInt(shift - 1);

@@ -1,5 +1,6 @@
 // Expressions as text: on one line (`expressionToString`, Prometheus's canonical form) and over several where they are long
 // (`formatExpression`, what format_query answers).
+import { TimbalaError } from '../../base/index.ts';
 import { compareUtf8, metricNameLabel } from '../../model/index.ts';
 import { formatDuration, formatFixed, formatFloat } from '../numbers/index.ts';
 import type {
@@ -121,14 +122,20 @@ function operatorText({ operator, returnsBool, matching }: BinaryExpression): st
 }
 
 const lineLengthMax = 100;
+/** Deep and wide trees would grow by a factor of a thousand. */
+const indentationBytesMax = 1 << 23;
 
-/** The expression indented: nodes that do not fit a line (of 100 bytes, indentation not counted) are split over several. */
+/**
+ * The expression indented: nodes that do not fit a line (of 100 bytes, indentation not counted) are split over several.
+ * Throws PROMQL_TOO_LONG where indentation would take megabytes.
+ */
 export function formatExpression(expression: Expression): string {
   return new Formatter().format(expression, 0);
 }
 
 class Formatter {
   readonly #fits = new Map<Expression, string | undefined>();
+  #indentationBytes = 0;
 
   /**
    * The node's text, or undefined where it is too long for a line. Kept for each node, and not made where a child is too long
@@ -145,6 +152,13 @@ class Formatter {
 
   format(expression: Expression, level: number): string {
     const indent = '  '.repeat(level);
+    this.#indentationBytes += indent.length;
+    if (this.#indentationBytes > indentationBytesMax) {
+      throw new TimbalaError(
+        'PROMQL_TOO_LONG',
+        'formatted query exceeds 8 MiB; it nests too deep to be laid out in lines',
+      );
+    }
     switch (expression.kind) {
       case 'number':
       case 'string':
