@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { ensureRuntime, root } from './runtime.mjs';
 import { tidy } from './tidy.mjs';
 
-ensureRuntime();
+await ensureRuntime();
 let failed = false;
 const tool = (name, file, ...rest) => {
   const result = spawnSync(process.execPath, [join(root, 'node_modules', file), ...rest], {

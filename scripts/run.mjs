@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { buildKernels } from './build-kernels.mjs';
 import { ensureRuntime } from './runtime.mjs';
 
-ensureRuntime();
+await ensureRuntime();
 buildKernels();
 const entry = process.argv[2];
 if (!entry) {

@@ -1,6 +1,6 @@
 // The runtime is Node 24, pinned by the per-platform packages in node_modules. npm puts their `node` first on the PATH
 // of its scripts; a script that is started by hand, under an older Node, starts itself again under the pinned one.
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,8 +15,11 @@ export function pinnedNode() {
   return existsSync(file) ? file : undefined;
 }
 
-/** Starts the calling script again under the pinned Node where this one is too old; returns where it is new enough. */
-export function ensureRuntime() {
+/**
+ * Starts the calling script again under the pinned Node where this one is too old, and then never resolves: this process only
+ * hands signals on and ends as the other one does. Resolves at once where this Node is new enough.
+ */
+export async function ensureRuntime() {
   if (Number(process.versions.node.split('.')[0]) >= nodeMajorMin) return;
   const node = pinnedNode();
   if (!node) {
@@ -26,6 +29,12 @@ export function ensureRuntime() {
     );
     process.exit(1);
   }
-  const result = spawnSync(node, process.argv.slice(1), { stdio: 'inherit' });
-  process.exit(result.status ?? 1);
+  const child = spawn(node, process.argv.slice(1), { stdio: 'inherit' });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  child.on('exit', (status, signal) => {
+    if (signal === null) process.exit(status ?? 1);
+    process.removeAllListeners(signal);
+    process.kill(process.pid, signal);
+  });
+  await new Promise(() => {});
 }

@@ -5,7 +5,7 @@ import { globSync } from 'node:fs';
 import { buildKernels } from './build-kernels.mjs';
 import { ensureRuntime, root } from './runtime.mjs';
 
-ensureRuntime();
+await ensureRuntime();
 buildKernels();
 const chosen = process.argv.slice(2);
 if (chosen.length === 0) {

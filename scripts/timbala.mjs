@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { buildKernels } from './build-kernels.mjs';
 import { ensureRuntime, root } from './runtime.mjs';
 
-ensureRuntime();
+await ensureRuntime();
 buildKernels();
 process.env.NODE_COMPILE_CACHE ??= join(root, 'build', 'compile-cache');
 module.enableCompileCache?.(process.env.NODE_COMPILE_CACHE);
