@@ -14,22 +14,24 @@ export const postingsBlockBytes = 16 * kib;
 /** Positions gathered at once while postings are turned round: 32 MiB. */
 const postingsEntriesMax = 8 * 1024 * 1024;
 
-/** Roots of the trees, for the footer. */
-export interface IndexRoots {
-  readonly names: Uint8Array;
-  readonly pairs: Uint8Array;
-  readonly postings: Uint8Array;
-  readonly series: Uint8Array;
-  readonly namesCount: number;
-  readonly pairsCount: number;
+/** A tree that was written: its root goes to the footer. */
+interface WrittenTree {
+  readonly entriesCount: number;
+  readonly root: Uint8Array;
 }
 
-export function writeIndex(rows: LabelRows, file: BlockFileWriter): IndexRoots {
+export interface WrittenIndex {
+  readonly names: WrittenTree;
+  readonly pairs: WrittenTree;
+  readonly postings: WrittenTree;
+  readonly series: WrittenTree;
+}
+
+export function writeIndex(rows: LabelRows, file: BlockFileWriter): WrittenIndex {
   const order = sortPairs(rows);
-  const series = writeSeries(rows, order, file);
-  const names = writeNames(rows, order, file);
-  const { pairs, postings } = new PostingsWriter(rows, order, file).write();
-  return { names, pairs, postings, series, namesCount: order.namesCount, pairsCount: order.sorted.length };
+  const series = { entriesCount: rows.count, root: writeSeries(rows, order, file) };
+  const names = { entriesCount: order.namesCount, root: writeNames(rows, order, file) };
+  return { names, ...new PostingsWriter(rows, order, file).write(), series };
 }
 
 /** The final numbers of pairs: their ranks by name and value bytes. */
@@ -187,7 +189,7 @@ class PostingsWriter {
     this.#postings = new BlockTreeWriter(file, blockKind.postings);
   }
 
-  write(): { readonly pairs: Uint8Array; readonly postings: Uint8Array } {
+  write(): { readonly pairs: WrittenTree; readonly postings: WrittenTree } {
     const counts = this.#countSeries();
     for (let first = 0; first < counts.length;) {
       let end = first;
@@ -200,7 +202,10 @@ class PostingsWriter {
     }
     if (this.#inLeaf > 0) this.#cutLeaf(counts.length);
     this.#cutStream(0);
-    return { pairs: this.#pairs.finish(this.#file), postings: this.#postings.finish(this.#file) };
+    return {
+      pairs: { entriesCount: counts.length, root: this.#pairs.finish(this.#file) },
+      postings: { entriesCount: this.#streamBlocks, root: this.#postings.finish(this.#file) },
+    };
   }
 
   /** Series per pair, by rank. */

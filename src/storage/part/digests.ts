@@ -4,6 +4,7 @@ import { type BlockFileWriter, blockKind } from '../index/block-file.ts';
 import { type BlockTree, BlockTreeWriter, type Leaf } from '../index/block-tree.ts';
 import { unzigzag, zigzag } from '../index/index-writer.ts';
 import { boundedCount } from '../index/series-index.ts';
+import type { TreeRoot } from './meta.ts';
 import type { PartitionDigest } from './types.ts';
 
 const partitionsCount = 65_536;
@@ -43,8 +44,8 @@ export class DigestTable {
   }
 }
 
-/** Writes the digests; returns the root of their tree and their number. */
-export function writeDigests(table: DigestTable, file: BlockFileWriter): { root: Uint8Array; count: number } {
+/** Writes the digests; returns the root of their tree. */
+export function writeDigests(table: DigestTable, file: BlockFileWriter): TreeRoot {
   const tree = new BlockTreeWriter(file, blockKind.digests);
   const entries = new ByteWriter(leafBytesMax + 64);
   const sum = new Uint8Array(16);
@@ -72,7 +73,7 @@ export function writeDigests(table: DigestTable, file: BlockFileWriter): { root:
     if (entries.length >= leafBytesMax) cut();
   }
   if (inLeaf > 0) cut();
-  return { root: tree.finish(file), count };
+  return { entriesCount: count, root: tree.finish(file) };
 }
 
 export interface DigestsLeaf extends Leaf {

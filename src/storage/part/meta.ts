@@ -18,22 +18,22 @@ export const partFile = {
   meta: (directory: string): string => `${directory}/meta.json`,
 };
 
-/** Trees by the order of their roots in the footer. */
+/** The trees that every part has. Others may follow in later versions: readers pass over what they don't know. */
 const treeNames = ['names', 'pairs', 'postings', 'series', 'timelines', 'columns', 'tiles', 'digests'] as const;
 export type TreeName = (typeof treeNames)[number];
+
+export interface TreeRoot {
+  /** Ordinals are 0 to entriesCount − 1. */
+  readonly entriesCount: number;
+  readonly root: Uint8Array;
+}
 
 export interface Footer {
   readonly startMs: number;
   readonly endMs: number;
   readonly stripeMs: number;
   readonly pagesBytes: number;
-  readonly seriesCount: number;
-  readonly namesCount: number;
-  readonly pairsCount: number;
-  readonly timelinesCount: number;
-  readonly columnsCount: number;
-  readonly digestsCount: number;
-  readonly roots: Readonly<Record<TreeName, Uint8Array>>;
+  readonly trees: Readonly<Record<TreeName, TreeRoot>>;
 }
 
 /** Ends the index file with the footer and the trailer that leads to it. */
@@ -44,15 +44,13 @@ export function writeFooter(file: BlockFileWriter, footer: Footer): void {
   writer.i64(footer.endMs);
   writer.uvarint(footer.stripeMs);
   writer.uvarint(footer.pagesBytes);
-  writer.uvarint(footer.seriesCount);
-  writer.uvarint(footer.namesCount);
-  writer.uvarint(footer.pairsCount);
-  writer.uvarint(footer.timelinesCount);
-  writer.uvarint(footer.columnsCount);
-  writer.uvarint(footer.digestsCount);
+  writer.uvarint(treeNames.length);
   for (const name of treeNames) {
-    writer.uvarint(footer.roots[name].length);
-    writer.bytes(footer.roots[name]);
+    const { entriesCount, root } = footer.trees[name];
+    writer.u8(blockKind[name]);
+    writer.uvarint(entriesCount);
+    writer.uvarint(root.length);
+    writer.bytes(root);
   }
   const { bytesCount } = file.writeBlock(blockKind.footer, writer.view());
   const trailer = new ByteWriter(trailerBytes);
@@ -94,36 +92,28 @@ function decodeFooter(payload: Uint8Array, file: BlockFile, offset: number): Foo
   const endMs = reader.i64();
   const stripeMs = reader.uvarint();
   const pagesBytes = reader.uvarint();
-  const seriesCount = reader.uvarint();
-  const namesCount = reader.uvarint();
-  const pairsCount = reader.uvarint();
-  const timelinesCount = reader.uvarint();
-  const columnsCount = reader.uvarint();
-  const digestsCount = reader.uvarint();
-  const root = (): Uint8Array => Uint8Array.from(reader.bytes(reader.uvarint()));
-  const roots = {
-    names: root(),
-    pairs: root(),
-    postings: root(),
-    series: root(),
-    timelines: root(),
-    columns: root(),
-    tiles: root(),
-    digests: root(),
+  const roots = new Map<number, TreeRoot>();
+  for (let left = reader.uvarint(); left > 0; left--) {
+    const kind = reader.u8();
+    const entriesCount = reader.uvarint();
+    roots.set(kind, { entriesCount, root: Uint8Array.from(reader.bytes(reader.uvarint())) });
+  }
+  const tree = (name: TreeName): TreeRoot => {
+    const root = roots.get(blockKind[name]);
+    if (!root) throw file.corrupt(offset, `the tree of ${name} is missing`);
+    return root;
   };
-  return {
-    startMs,
-    endMs,
-    stripeMs,
-    pagesBytes,
-    seriesCount,
-    namesCount,
-    pairsCount,
-    timelinesCount,
-    columnsCount,
-    digestsCount,
-    roots,
+  const trees = {
+    names: tree('names'),
+    pairs: tree('pairs'),
+    postings: tree('postings'),
+    series: tree('series'),
+    timelines: tree('timelines'),
+    columns: tree('columns'),
+    tiles: tree('tiles'),
+    digests: tree('digests'),
   };
+  return { startMs, endMs, stripeMs, pagesBytes, trees };
 }
 
 /** Writes meta.json: the facts, and the checksum of their JSON text. */

@@ -107,26 +107,18 @@ export class PartWriter {
     const { columns, timelines } = this.#timelines.finish();
     const index = writeIndex(this.#rows, this.#index);
     const digests = writeDigests(this.#digests, this.#index);
+    const seriesCount = this.#rows.count;
     writeFooter(this.#index, {
       startMs,
       endMs,
       stripeMs: this.#stripeMs,
       pagesBytes: this.#pages.sizeBytes,
-      seriesCount: this.#rows.count,
-      namesCount: index.namesCount,
-      pairsCount: index.pairsCount,
-      timelinesCount: this.#timelines.timelinesCount,
-      columnsCount: this.#timelines.columnsCount,
-      digestsCount: digests.count,
-      roots: {
-        names: index.names,
-        pairs: index.pairs,
-        postings: index.postings,
-        series: index.series,
-        timelines,
-        columns,
-        tiles,
-        digests: digests.root,
+      trees: {
+        ...index,
+        timelines: { entriesCount: this.#timelines.timelinesCount, root: timelines },
+        columns: { entriesCount: this.#timelines.columnsCount, root: columns },
+        tiles: { entriesCount: seriesCount, root: tiles },
+        digests,
       },
     });
     const meta: PartMeta = {
@@ -136,7 +128,7 @@ export class PartWriter {
       level,
       tombstoneSeq,
       ...(generation === undefined ? {} : { generation }),
-      seriesCount: this.#rows.count,
+      seriesCount,
       samplesCount: this.#samplesCount,
       minTimeMs: this.#minTimeMs,
       maxTimeMs: this.#maxTimeMs,

@@ -75,7 +75,7 @@ export class Part {
     this.#kernel = kernel;
     const trees: BlockTree<Leaf>[] = [];
     const tree = <L extends Leaf>(file: BlockFile, name: TreeName, decode: LeafDecoder<L>): BlockTree<L> => {
-      const opened = new BlockTree(file, index, blockKind[name], footer.roots[name], decode);
+      const opened = new BlockTree(file, index, blockKind[name], footer.trees[name].root, decode);
       trees.push(opened);
       return opened;
     };
@@ -86,7 +86,11 @@ export class Part {
         postings: tree(index, 'postings', decodePostingsLeaf),
         series: tree(index, 'series', decodeSeriesLeaf),
       },
-      { series: footer.seriesCount, names: footer.namesCount, pairs: footer.pairsCount },
+      {
+        series: footer.trees.series.entriesCount,
+        names: footer.trees.names.entriesCount,
+        pairs: footer.trees.pairs.entriesCount,
+      },
     );
     const timelines = tree(index, 'timelines', (payload, firstOrdinal) =>
       decodeTimelinesLeaf(payload, firstOrdinal, footer.startMs, footer.stripeMs),
@@ -169,7 +173,7 @@ export class Part {
 
   /** Per partition that has samples here, ascending. */
   digests(): PartitionDigest[] {
-    return readDigests(this.#digests, this.#footer.digestsCount);
+    return readDigests(this.#digests, this.#footer.trees.digests.entriesCount);
   }
 
   /** Reads every byte and checks every checksum and every page, and counts the samples; throws PART_CORRUPT. */
