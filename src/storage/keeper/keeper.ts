@@ -197,8 +197,10 @@ export class Keeper {
     }
   }
 
+  /** Removes parts whose edit was not made; where that is not certain they stay, and the next start decides. */
   #removeFailed(parts: readonly PartEntry[]): void {
     const { disk, log } = this.#options;
+    if (!this.#manifest.isCertain) return;
     for (const { id } of parts) {
       if (this.#manifest.state.parts.has(id)) continue;
       for (const path of [partPath(id), `${partPath(id)}.tmp`]) {

@@ -67,11 +67,29 @@ export class Manifest {
     } catch (error) {
       this.#file = undefined;
       file.close();
+      // Without the half-written record in the way it is certain that the edit was not made.
+      this.#tryRewrite();
       throw error;
     }
     this.#syncOrDie(() => file.sync());
     this.#endOffset += record.length;
     this.state.apply(edit);
+  }
+
+  /**
+   * True where the file is known to hold `state` and nothing else. False after a failure that left an edit half made: what
+   * that edit names must then stay, until the next start finds out.
+   */
+  get isCertain(): boolean {
+    return this.#file !== undefined && this.#fatal === undefined;
+  }
+
+  #tryRewrite(): void {
+    try {
+      this.#rewrite();
+    } catch {
+      // The caller gets the first error; the next commit tries again.
+    }
   }
 
   close(): void {
