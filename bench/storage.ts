@@ -1,6 +1,7 @@
 // S1: bytes a sample takes on disk once the data is in its final form, on a recorded capture (real values compress as no
 // generated ones do) or, where there is none, on a generated load with churn.
 import { existsSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { zstdDecompressSync } from 'node:zlib';
 import { hourMs, secondMs } from '../src/base/index.ts';
 import { directoryBytes } from '../test/support/usage.ts';
@@ -10,6 +11,7 @@ import { progress } from './report.ts';
 import { type BenchOptions, loadEndMs, Measurements, scaled, withServer } from './run.ts';
 
 const quietTimeoutMs = 120 * secondMs;
+const settledMs = 15 * secondMs;
 /** The capture's number of samples is not in the file; its README states it. */
 const captureSamplesCount = 1_119_569;
 const captureBodySamplesMax = 2000;
@@ -49,6 +51,16 @@ function loadForStorage(options: BenchOptions): { name: string; bodies: readonly
   return { name: 'generated, with churn', ...load };
 }
 
+/** Waits until the data has kept its size for a while: merges may run on, and their inputs are deleted later. */
+async function settled(bytes: () => number): Promise<void> {
+  const deadlineMs = performance.now() + quietTimeoutMs;
+  let before = Number.NaN;
+  for (let now = bytes(); now !== before && performance.now() < deadlineMs; now = bytes()) {
+    before = now;
+    await sleep(settledMs);
+  }
+}
+
 export async function benchStorage(options: BenchOptions): Promise<Measurements> {
   const measurements = new Measurements();
   const load = loadForStorage(options);
@@ -58,7 +70,7 @@ export async function benchStorage(options: BenchOptions): Promise<Measurements>
       await send(server.url, load.bodies);
       await server.quiet(quietTimeoutMs);
       await peer.compact(server.url);
-      await server.quiet(quietTimeoutMs);
+      await settled(() => directoryBytes(directory, peer.disk.withIndex));
       // VictoriaMetrics writes parts of its index only as it stops.
       await server.stop();
       const perSample = (accept: (path: string) => boolean): number =>
