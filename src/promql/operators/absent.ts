@@ -7,11 +7,13 @@ import { metadataLabels } from './series-naming.ts';
 
 export class AbsentOperator implements VectorOperator {
   readonly series: readonly OutputSeries[];
+  readonly hasEffects: boolean;
   readonly #input: VectorOperator;
 
   /** `argument`: the expression that `input` was made of. */
   constructor(input: VectorOperator, argument: PlanNode) {
     this.series = [{ labels: pinnedLabels(argument), dropsName: false }];
+    this.hasEffects = input.hasEffects;
     this.#input = input;
   }
 
@@ -19,7 +21,7 @@ export class AbsentOperator implements VectorOperator {
     const absent = new Uint8Array(row.stepsCount).fill(1);
     for (const index of this.#input.series.keys()) {
       this.#input.read(index, row);
-      if (row.isFull) {
+      if (row.isFull && !this.hasEffects) {
         row.clear();
         return;
       }

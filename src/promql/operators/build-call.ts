@@ -138,7 +138,7 @@ function buildLabelJoin(node: CallNode, grid: Grid, context: BuildContext): Vect
 
 function buildSort(node: CallNode, grid: Grid, context: BuildContext, descending: boolean): VectorOperator {
   const input = vectorArgument(node, 0, grid, context);
-  if (grid.stepsCount === 1) return sortByValue(input, descending, context.evaluation);
+  if (grid.isInstant) return sortByValue(input, descending, context.evaluation);
   context.evaluation.annotations.sortInRangeQuery(node.position.start);
   return input;
 }
@@ -146,7 +146,7 @@ function buildSort(node: CallNode, grid: Grid, context: BuildContext, descending
 function buildSortByLabel(node: CallNode, grid: Grid, context: BuildContext, descending: boolean): VectorOperator {
   const input = vectorArgument(node, 0, grid, context);
   const names = node.arguments.slice(1).map((_, index) => stringArgument(node, 1 + index));
-  if (grid.stepsCount > 1) context.evaluation.annotations.sortInRangeQuery(node.position.start);
+  if (!grid.isInstant) context.evaluation.annotations.sortInRangeQuery(node.position.start);
   return sortByLabels(input, names, descending);
 }
 
@@ -207,6 +207,7 @@ function buildRangeCall(node: CallNode, grid: Grid, context: BuildContext): Vect
     rangeMs: argument.rangeMs,
     grid,
     compute: isAbsent ? anySample : rangeFunction(node.function),
+    mayThrow: node.function === checkedFunction,
     computeRow: rowFunction(node.function, parameters),
     parameters,
     ...onResult(node, argument, source.series, parameters, context),
@@ -218,10 +219,13 @@ const anySample: RangeFunction = () => 1;
 
 function rangeFunction(name: string): RangeFunction {
   const compute = rangeFunctions.get(name);
-  if (compute && name === 'double_exponential_smoothing') return withCheckedFactors(compute);
+  if (compute && name === checkedFunction) return withCheckedFactors(compute);
   if (compute) return compute;
   throw new TimbalaError('PROMQL_NOT_SUPPORTED', `function ${name} is not supported; rewrite the query without it`);
 }
+
+/** The one function that refuses parameters, once it meets a sample. */
+const checkedFunction = 'double_exponential_smoothing';
 
 function withCheckedFactors(compute: RangeFunction): RangeFunction {
   return (window, parameters) => {
@@ -231,7 +235,9 @@ function withCheckedFactors(compute: RangeFunction): RangeFunction {
   };
 }
 
-const counterSuffix = /_(?:total|sum|count|bucket)$/;
+function isSuspiciousCounter(metricName: string): boolean {
+  return metricName !== '' && !/_(?:total|sum|count|bucket)$/.test(metricName);
+}
 
 /** The annotations of range functions depend on there being a result. */
 function onResult(
@@ -243,12 +249,13 @@ function onResult(
 ): { onResult?: (index: number, row: Row) => void } {
   const { annotations } = evaluation;
   if (node.function === 'rate' || node.function === 'increase') {
+    if (!series.some(({ labels }) => isSuspiciousCounter(labels.metricName))) return {};
     // Prometheus forgets where a subquery stands and points to the start of the query.
     const offset = argument.kind === 'subquery' ? 0 : argument.position.start;
     return {
       onResult: (index) => {
         const { metricName } = (series[index] as OutputSeries).labels;
-        if (metricName && !counterSuffix.test(metricName)) annotations.possibleNonCounter(metricName, offset);
+        if (isSuspiciousCounter(metricName)) annotations.possibleNonCounter(metricName, offset);
       },
     };
   }

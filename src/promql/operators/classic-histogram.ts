@@ -23,6 +23,7 @@ interface Bucket {
 
 export class ClassicHistogramOperator implements VectorOperator {
   readonly series: readonly OutputSeries[];
+  readonly hasEffects = true;
   readonly #input: VectorOperator;
   readonly #histograms: readonly { series: OutputSeries; buckets: readonly Bucket[] }[];
   readonly #compute: (buckets: StepBuckets) => number;

@@ -14,11 +14,13 @@ export interface FloatFunctionOptions {
 
 export class FloatFunctionOperator implements VectorOperator {
   readonly series: readonly OutputSeries[];
+  readonly hasEffects: boolean;
   readonly #input: VectorOperator;
   readonly #options: FloatFunctionOptions;
 
   constructor(input: VectorOperator, options: FloatFunctionOptions, evaluation: Evaluation) {
     this.series = dropNames(input.series, evaluation);
+    this.hasEffects = input.hasEffects;
     this.#input = input;
     this.#options = options;
   }
@@ -39,10 +41,12 @@ export class FloatFunctionOperator implements VectorOperator {
 
 export class NegationOperator implements VectorOperator {
   readonly series: readonly OutputSeries[];
+  readonly hasEffects: boolean;
   readonly #input: VectorOperator;
 
   constructor(input: VectorOperator, evaluation: Evaluation) {
     this.series = dropNames(input.series, evaluation);
+    this.hasEffects = input.hasEffects;
     this.#input = input;
   }
 
@@ -55,11 +59,13 @@ export class NegationOperator implements VectorOperator {
 /** Replaces present values by the same row of numbers: `timestamp()` of anything but a selector. */
 export class ReplacedValuesOperator implements VectorOperator {
   readonly series: readonly OutputSeries[];
+  readonly hasEffects: boolean;
   readonly #input: VectorOperator;
   readonly #values: Float64Array;
 
   constructor(input: VectorOperator, values: Float64Array, evaluation: Evaluation) {
     this.series = dropNames(input.series, evaluation);
+    this.hasEffects = input.hasEffects;
     this.#input = input;
     this.#values = values;
   }

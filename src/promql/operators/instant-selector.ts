@@ -8,6 +8,7 @@ import { InstantLookup } from './sample-lookup.ts';
 
 export class InstantSelectorOperator implements VectorOperator {
   readonly series: readonly OutputSeries[];
+  readonly hasEffects = false;
   readonly #selection: Selection;
   readonly #lookup: InstantLookup;
   readonly #evaluation: Evaluation;

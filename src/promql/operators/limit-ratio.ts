@@ -8,6 +8,7 @@ import { keepWhere } from './binary-combine.ts';
 
 export class LimitRatioOperator implements VectorOperator {
   readonly series: readonly OutputSeries[];
+  readonly hasEffects: boolean;
   readonly #input: VectorOperator;
   readonly #ratios: Float64Array;
   readonly #chosen: Uint8Array;
@@ -15,6 +16,7 @@ export class LimitRatioOperator implements VectorOperator {
   /** `ratios`: at each step; beyond ±1 they count as ±1, with a warning. */
   constructor(input: VectorOperator, ratios: Float64Array, offset: number, evaluation: Evaluation) {
     this.series = input.series;
+    this.hasEffects = input.hasEffects;
     this.#input = input;
     this.#ratios = ratios;
     this.#chosen = new Uint8Array(ratios.length);

@@ -14,6 +14,11 @@ export interface OutputSeries {
 
 export interface VectorOperator {
   readonly series: readonly OutputSeries[];
+  /**
+   * Reading may add annotations or throw what Prometheus throws. Such series are read even where their values can't matter
+   * (no match on the other side), because Prometheus evaluates everything.
+   */
+  readonly hasEffects: boolean;
   /** Replaces what `row` holds by series `index`. May be called again for the same series, at the same cost. */
   read(index: number, row: Row): void;
 }
@@ -78,6 +83,7 @@ export interface Evaluation {
 /** An operator over rows that are there already. */
 export class RowsOperator implements VectorOperator {
   readonly series: readonly OutputSeries[];
+  readonly hasEffects = false;
   readonly #rows: readonly Row[];
 
   /** Takes the rows over. */
@@ -89,6 +95,12 @@ export class RowsOperator implements VectorOperator {
   read(index: number, row: Row): void {
     row.copyFrom(this.#rows[index] as Row);
   }
+}
+
+/** Reads the series that no result needs, where reading does more than give values. */
+export function readForEffects(operator: VectorOperator, isNeeded: (index: number) => boolean, row: Row): void {
+  if (!operator.hasEffects) return;
+  for (const index of operator.series.keys()) if (!isNeeded(index)) operator.read(index, row);
 }
 
 /** All rows of an operator, kept; counted against the query's memory. */

@@ -16,6 +16,8 @@ export interface RangeFunctionOptions {
   readonly rangeMs: number;
   readonly grid: Grid;
   readonly compute: RangeFunction;
+  /** `compute` throws for certain parameters. */
+  readonly mayThrow: boolean;
   /** A faster form of `compute`, which may say no. */
   readonly computeRow?: RowFunction | undefined;
   /** The scalar arguments: one array per argument, one value per step. */
@@ -26,6 +28,7 @@ export interface RangeFunctionOptions {
 
 export class RangeFunctionOperator implements VectorOperator {
   readonly series: readonly OutputSeries[];
+  readonly hasEffects: boolean;
   readonly #options: RangeFunctionOptions;
   readonly #lookup: WindowLookup;
   readonly #samples = new SampleBuffer();
@@ -33,6 +36,7 @@ export class RangeFunctionOperator implements VectorOperator {
 
   constructor(options: RangeFunctionOptions) {
     this.series = options.series;
+    this.hasEffects = options.mayThrow || options.onResult !== undefined || options.source.hasEffects;
     this.#options = options;
     this.#lookup = new WindowLookup(options.reference, options.grid, options.rangeMs);
     this.#window = {

@@ -8,12 +8,15 @@ import { type Evaluation, type OutputSeries, Row, type VectorOperator } from './
 
 export interface RangeSource {
   readonly series: readonly OutputSeries[];
+  /** As in VectorOperator. */
+  readonly hasEffects: boolean;
   /** Replaces what `samples` holds by all samples of series `index` that any window may want. No stale markers. */
   read(index: number, samples: SampleBuffer): void;
 }
 
 export class SelectorSource implements RangeSource {
   readonly series: readonly OutputSeries[];
+  readonly hasEffects = false;
   readonly #selection: Selection;
   readonly #evaluation: Evaluation;
 
@@ -48,6 +51,7 @@ function removeStale(samples: SampleBuffer): void {
 
 export class SubquerySource implements RangeSource {
   readonly series: readonly OutputSeries[];
+  readonly hasEffects: boolean;
   readonly #inner: VectorOperator;
   readonly #grid: Grid;
   readonly #row: Row;
@@ -57,6 +61,7 @@ export class SubquerySource implements RangeSource {
   /** `grid`: the subquery's own. */
   constructor(inner: VectorOperator, grid: Grid) {
     this.series = inner.series;
+    this.hasEffects = inner.hasEffects;
     this.#inner = inner;
     this.#grid = grid;
     this.#row = new Row(grid.stepsCount);

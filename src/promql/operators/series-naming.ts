@@ -37,6 +37,7 @@ export function mergeDuplicates(operator: VectorOperator, stepsCount: number): V
 
 class MergedOperator implements VectorOperator {
   readonly series: readonly OutputSeries[];
+  readonly hasEffects = true;
   readonly #input: VectorOperator;
   readonly #members: readonly (readonly number[])[];
   readonly #row: Row;
@@ -79,5 +80,6 @@ export function removeMarkedNames(operator: VectorOperator, stepsCount: number):
 
 /** The operator with other labels on the same rows. */
 export function renamed(operator: VectorOperator, series: readonly OutputSeries[]): VectorOperator {
-  return { series, read: (index, row) => operator.read(index, row) };
+  const { hasEffects } = operator;
+  return { series, hasEffects, read: (index, row) => operator.read(index, row) };
 }

@@ -4,7 +4,7 @@ import type { VectorMatching } from '../parse/ast.ts';
 import type { BinaryNode } from '../plan/plan-node.ts';
 import { keepWhere } from './binary-combine.ts';
 import { matchGroups } from './matching-signature.ts';
-import { type Evaluation, type OutputSeries, Row, type VectorOperator } from './operator.ts';
+import { type Evaluation, type OutputSeries, readForEffects, Row, type VectorOperator } from './operator.ts';
 
 /** How one series of the result comes about. `mask`: 1 where it is kept; undefined: kept everywhere. */
 interface Kept {
@@ -15,6 +15,7 @@ interface Kept {
 
 export class SetOperationOperator implements VectorOperator {
   readonly series: readonly OutputSeries[];
+  readonly hasEffects: boolean;
   readonly #kept: readonly Kept[];
 
   constructor(
@@ -43,6 +44,8 @@ export class SetOperationOperator implements VectorOperator {
     // Prometheus's order: the left side's series, then the right side's.
     kept.sort((a, b) => (a.side === b.side ? a.index - b.index : a.side === left ? -1 : 1));
     this.#kept = kept;
+    this.hasEffects = left.hasEffects || right.hasEffects;
+    readUnneeded(kept, { left, right }, stepsCount);
     this.series = kept.map(({ side, index }) => side.series[index] as OutputSeries);
   }
 
@@ -50,6 +53,18 @@ export class SetOperationOperator implements VectorOperator {
     const { side, index: sideIndex, mask } = this.#kept[index] as Kept;
     side.read(sideIndex, row);
     if (mask) keepWhere(mask, row);
+  }
+}
+
+/** What is not kept has often been read already, for its presence; where reading has effects, once more does no harm. */
+function readUnneeded(
+  kept: readonly Kept[],
+  sides: { left: VectorOperator; right: VectorOperator },
+  stepsCount: number,
+): void {
+  for (const side of [sides.left, sides.right]) {
+    const needed = new Set(kept.filter((each) => each.side === side).map(({ index }) => index));
+    readForEffects(side, (index) => needed.has(index), new Row(stepsCount));
   }
 }
 

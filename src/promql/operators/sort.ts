@@ -37,6 +37,7 @@ export function sortByLabels(input: VectorOperator, names: readonly string[], de
   order.sort((a, b) => sign * compareByLabels(labels(a), labels(b), names));
   return {
     series: order.map((index) => input.series[index] as OutputSeries),
+    hasEffects: input.hasEffects,
     read: (index, row) => input.read(order[index] as number, row),
   };
 }

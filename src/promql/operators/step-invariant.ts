@@ -3,12 +3,14 @@ import { type OutputSeries, Row, type VectorOperator } from './operator.ts';
 
 export class StepInvariantOperator implements VectorOperator {
   readonly series: readonly OutputSeries[];
+  readonly hasEffects: boolean;
   readonly #inner: VectorOperator;
   readonly #row = new Row(1);
 
   /** `inner` must have been made for the first step of the grid, as its only one. */
   constructor(inner: VectorOperator) {
     this.series = inner.series;
+    this.hasEffects = inner.hasEffects;
     this.#inner = inner;
   }
 

@@ -9,7 +9,7 @@ import { type Combine, combiner } from './binary-combine.ts';
 import { isComparison } from './binary-kernels.ts';
 import { executionError } from './errors.ts';
 import { type MatchGroup, matchGroups, matchLabels } from './matching-signature.ts';
-import { type Evaluation, type OutputSeries, Row, type VectorOperator } from './operator.ts';
+import { type Evaluation, type OutputSeries, readForEffects, Row, type VectorOperator } from './operator.ts';
 import { metadataLabels } from './series-naming.ts';
 
 /** A result of two series, or (where its group was evaluated ahead) a row that is there already. */
@@ -28,10 +28,14 @@ interface Sides {
 
 export class VectorMatchingOperator implements VectorOperator {
   readonly series: readonly OutputSeries[];
+  readonly hasEffects: boolean;
   readonly #results: readonly Result[];
   readonly #sides: Sides;
   readonly #combine: Combine;
   readonly #oneRow: Row;
+  /** Rows of "one" series with several results, by their index: read once and kept. Undefined until then. */
+  readonly #sharedRows: Map<number, Row | undefined>;
+  readonly #evaluation: Evaluation;
 
   constructor(
     node: BinaryNode & { matching: VectorMatching },
@@ -47,15 +51,17 @@ export class VectorMatchingOperator implements VectorOperator {
     };
     this.#combine = combiner(node, stepsCount);
     this.#oneRow = new Row(stepsCount);
+    this.#evaluation = evaluation;
     const groups = matchGroups(this.#sides.many.series, this.#sides.one.series, node.matching);
     const labelsOf = resultLabels(node, this.#sides, evaluation);
     const ahead = new GroupEvaluator(node.matching, this.#sides, this.#combine, labelsOf, stepsCount, evaluation);
-    const results = groups.flatMap((group) =>
-      isSimple(group, node.matching, labelsOf) ? pairs(group) : ahead.evaluate(group),
-    );
+    const [simple, others] = partition(groups, (group) => isSimple(group, node.matching, labelsOf));
     // Prometheus's order of results is that of the "many" side.
-    results.sort((a, b) => a.manyIndex - b.manyIndex);
+    const results = [...simple.flatMap(pairs), ...ahead.evaluate(others)].sort((a, b) => a.manyIndex - b.manyIndex);
     this.#results = results;
+    this.#readUnmatched(results);
+    this.hasEffects = this.#sides.many.hasEffects || this.#sides.one.hasEffects;
+    this.#sharedRows = sharedIndexes(results);
     const dropsName = node.returnsBool && evaluation.delayedNameRemoval;
     this.series = results.map(({ manyIndex, oneIndex }) => ({ labels: labelsOf(manyIndex, oneIndex), dropsName }));
   }
@@ -66,12 +72,49 @@ export class VectorMatchingOperator implements VectorOperator {
       row.copyFrom(ready);
       return;
     }
-    const { many, one, oneIsLeft } = this.#sides;
-    many.read(manyIndex, row);
-    one.read(oneIndex, this.#oneRow);
-    if (oneIsLeft) this.#combine(this.#oneRow, row, row, 'left');
-    else this.#combine(row, this.#oneRow, row, 'left');
+    const oneRow = this.#readOne(oneIndex);
+    this.#sides.many.read(manyIndex, row);
+    if (this.#sides.oneIsLeft) this.#combine(oneRow, row, row, 'left');
+    else this.#combine(row, oneRow, row, 'left');
   }
+
+  #readOne(index: number): Row {
+    const kept = this.#sharedRows.get(index);
+    if (kept) return kept;
+    let row = this.#oneRow;
+    if (this.#sharedRows.has(index)) {
+      this.#evaluation.control.addBytes(Row.bytes(row.stepsCount));
+      row = new Row(row.stepsCount);
+      this.#sharedRows.set(index, row);
+    }
+    this.#sides.one.read(index, row);
+    return row;
+  }
+
+  #readUnmatched(results: readonly Result[]): void {
+    const many = new Set(results.map(({ manyIndex }) => manyIndex));
+    const one = new Set(results.map(({ oneIndex }) => oneIndex));
+    readForEffects(this.#sides.many, (index) => many.has(index), this.#oneRow);
+    readForEffects(this.#sides.one, (index) => one.has(index), this.#oneRow);
+  }
+}
+
+function partition<Item>(items: readonly Item[], isFirst: (item: Item) => boolean): [Item[], Item[]] {
+  const first: Item[] = [];
+  const second: Item[] = [];
+  for (const item of items) (isFirst(item) ? first : second).push(item);
+  return [first, second];
+}
+
+function sharedIndexes(results: readonly Result[]): Map<number, Row | undefined> {
+  const seen = new Set<number>();
+  const shared = new Map<number, Row | undefined>();
+  for (const { oneIndex, row } of results) {
+    if (row) continue;
+    if (seen.has(oneIndex)) shared.set(oneIndex, undefined);
+    seen.add(oneIndex);
+  }
+  return shared;
 }
 
 type LabelsOf = (manyIndex: number, oneIndex: number) => Labels;
@@ -132,9 +175,17 @@ class GroupEvaluator {
     this.#evaluation = evaluation;
   }
 
-  evaluate({ left: many, right: one }: MatchGroup): Result[] {
-    const oneRows = one.map((index) => this.#readRow(this.#sides.one, index));
-    this.#rejectDuplicates(one, oneRows);
+  /** Duplicates anywhere come before what is wrong with any match, as in Prometheus. */
+  evaluate(groups: readonly MatchGroup[]): Result[] {
+    const read = groups.map((group) => {
+      const oneRows = group.right.map((index) => this.#readRow(this.#sides.one, index));
+      this.#rejectDuplicates(group.right, oneRows);
+      return { group, oneRows };
+    });
+    return read.flatMap(({ group, oneRows }) => this.#evaluateGroup(group, oneRows));
+  }
+
+  #evaluateGroup({ left: many, right: one }: MatchGroup, oneRows: readonly Row[]): Result[] {
     const results: Result[] = [];
     const matchedByResult = new Map<string, Uint8Array>();
     for (const manyIndex of many) {

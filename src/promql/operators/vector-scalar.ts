@@ -7,6 +7,7 @@ import { dropNames } from './series-naming.ts';
 
 export class VectorScalarOperator implements VectorOperator {
   readonly series: readonly OutputSeries[];
+  readonly hasEffects: boolean;
   readonly #vector: VectorOperator;
   readonly #scalar: Row;
   readonly #scalarIsLeft: boolean;
@@ -19,6 +20,7 @@ export class VectorScalarOperator implements VectorOperator {
   ) {
     const keepsNames = isComparison(node.operator) && !node.returnsBool;
     this.series = keepsNames ? operands.vector.series : dropNames(operands.vector.series, evaluation);
+    this.hasEffects = operands.vector.hasEffects;
     this.#vector = operands.vector;
     this.#scalar = new Row(operands.scalar.length);
     this.#scalar.values.set(operands.scalar);

@@ -5,12 +5,15 @@ export class Grid {
   readonly startMs: number;
   /** At least 1, even where there is one step only. */
   readonly stepMs: number;
+  /** One time was asked for, not a range that happens to hold one step. */
+  readonly isInstant: boolean;
   /** 0 where a subquery's window holds no multiple of its step. */
   readonly stepsCount: number;
 
   constructor(startMs: number, endMs: number, stepMs: number) {
     this.startMs = startMs;
     this.stepMs = stepMs;
+    this.isInstant = startMs === endMs;
     this.stepsCount = endMs < startMs ? 0 : Math.floor((endMs - startMs) / stepMs) + 1;
   }
 
