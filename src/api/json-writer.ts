@@ -5,6 +5,8 @@ import { kib } from '../base/index.ts';
 const firstChunkBytes = 8 * kib;
 /** A round trip between threads costs as much as formatting a few KiB; a chunk is worth many of them. */
 const chunkBytes = 256 * kib;
+/** A chunk counts as full while it has room for one more batch of samples, so that it need not grow for the last one. */
+const roomBytes = 32 * kib;
 
 const encoder = new TextEncoder();
 /** Strings that JSON writes as they are. */
@@ -17,14 +19,14 @@ export class JsonWriter {
 
   /** Time to take the chunk: it is as large as a chunk should be. */
   get isFull(): boolean {
-    return this.length >= chunkBytes;
+    return this.length >= chunkBytes - roomBytes;
   }
 
   /** Makes room for `count` more bytes. `bytes` may be replaced. */
   reserve(count: number): void {
     const needed = this.length + count;
     if (needed <= this.bytes.length) return;
-    const grown = new Uint8Array(Math.max(needed, Math.min(this.bytes.length * 4, chunkBytes + 16 * kib)));
+    const grown = new Uint8Array(Math.max(needed, Math.min(this.bytes.length * 4, chunkBytes)));
     grown.set(this.bytes.subarray(0, this.length));
     this.bytes = grown;
   }
@@ -41,7 +43,7 @@ export class JsonWriter {
   /** The chunk so far; the writer goes on with a new one. */
   take(): Uint8Array<ArrayBuffer> {
     const taken = this.bytes.subarray(0, this.length);
-    this.bytes = new Uint8Array(chunkBytes + 16 * kib);
+    this.bytes = new Uint8Array(chunkBytes);
     this.length = 0;
     return taken;
   }

@@ -75,7 +75,7 @@ function* matrixJson(
   let column: RenderedColumn | undefined;
   writer.text('[');
   for (const [index, { labels, timestampsMs, values }] of series.entries()) {
-    if (column?.timestampsMs !== timestampsMs) column = renderColumn(timestampsMs, numbers);
+    if (!column || !areEqual(column.timestampsMs, timestampsMs)) column = renderColumn(timestampsMs, numbers);
     writer.text(`${index === 0 ? '' : ','}{"metric":${labelsJson(labels.pairs)},"values":[`);
     for (let first = 0; first < values.length; first += batchSamples) {
       writeSamples(writer, column, values, first, Math.min(values.length, first + batchSamples), numbers);
@@ -84,6 +84,14 @@ function* matrixJson(
     writer.text(']}');
   }
   writer.text(']');
+}
+
+/** Series with the same gaps have equal columns, not always the same one; comparing is a hundredth of rendering. */
+function areEqual(a: Float64Array, b: Float64Array): boolean {
+  if (a === b) return true;
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }
 
 function renderColumn(timestampsMs: Float64Array, numbers: Numbers): RenderedColumn {
