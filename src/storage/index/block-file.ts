@@ -45,6 +45,7 @@ export class BlockFileWriter {
   readonly #compression: { params: Record<number, number> };
   #buffered = 0;
   #flushedBytes = 0;
+  #closed = false;
 
   /** `magic`: the eight characters that the file begins with. */
   constructor(disk: Disk, path: string, magic: string, compressionLevel: number) {
@@ -116,10 +117,13 @@ export class BlockFileWriter {
   finish(): void {
     this.#flush();
     this.#file.sync();
-    this.#file.close();
+    this.close();
   }
 
-  abort(): void {
+  /** Gives the file up, finished or not. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
     this.#file.close();
   }
 }

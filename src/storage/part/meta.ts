@@ -152,7 +152,8 @@ export function readMeta(disk: Disk, directory: string): { readonly meta: PartMe
   } catch (cause) {
     throw corrupt('not JSON', cause);
   }
-  if (typeof parsed !== 'object' || parsed === null || parsed.crc32 !== checksumOf(parsed.meta)) {
+  const isMeta = typeof parsed === 'object' && parsed !== null && typeof parsed.meta === 'object';
+  if (!isMeta || parsed.crc32 !== checksumOf(parsed.meta)) {
     throw corrupt('its contents do not match their checksum');
   }
   // The checksum vouches for the shape: only writeMeta makes one.

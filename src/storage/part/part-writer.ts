@@ -46,8 +46,13 @@ export class PartWriter {
     this.#kernel = kernel;
     this.#stripeMs = stripeWidthMs(endMs - startMs);
     disk.makeDirectory(directory);
-    this.#pages = new BlockFileWriter(disk, partFile.pages(directory), pagesMagic, level);
-    this.#index = new BlockFileWriter(disk, partFile.index(directory), indexMagic, level);
+    try {
+      this.#pages = new BlockFileWriter(disk, partFile.pages(directory), pagesMagic, level);
+      this.#index = new BlockFileWriter(disk, partFile.index(directory), indexMagic, level);
+    } catch (error) {
+      removeLeftovers(() => disk.removeTree(directory));
+      throw error;
+    }
     this.#rows = new LabelRows(new DataView(contentHashKey.buffer, contentHashKey.byteOffset).getUint32(0, true));
     this.#timelines = new TimelineWriter(endMs - startMs, kernel, this.#pages, this.#index);
     const stripesCount = Math.ceil((endMs - startMs) / this.#stripeMs);
@@ -145,8 +150,8 @@ export class PartWriter {
 
   /** Closes the files and removes the directory. */
   abort(): void {
-    this.#pages.abort();
-    this.#index.abort();
+    this.#pages.close();
+    this.#index.close();
     this.#disk.removeTree(this.#directory);
   }
 }
@@ -166,7 +171,14 @@ export function writePart(
     writer.abort();
     return undefined;
   } catch (error) {
-    writer.abort();
+    removeLeftovers(() => writer.abort());
     throw error;
   }
+}
+
+/** Tidies up after an error that says more than a second one would: recovery removes what MANIFEST does not name. */
+function removeLeftovers(remove: () => void): void {
+  try {
+    remove();
+  } catch {}
 }

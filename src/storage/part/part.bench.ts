@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { zstdDecompressSync } from 'node:zlib';
-import { uncompress } from 'snappyjs';
+import snappy from 'snappyjs';
 import { ByteReader, dayMs, hourMs } from '../../base/index.ts';
 import { encodeLabels, Labels, SampleBuffer } from '../../model/index.ts';
 import { NodeDisk } from '../../node/index.ts';
@@ -59,7 +59,7 @@ function readCapture(path: string): CapturedSeries[] {
   const byKey = new Map<string, CapturedSeries>();
   for (let at = 0; at < raw.length;) {
     const length = view.getUint32(at, true);
-    const body = uncompress(raw.subarray(at + 4, at + 4 + length));
+    const body = snappy.uncompress(raw.subarray(at + 4, at + 4 + length));
     decodeRequest(body, (labels, timeMs, bits) => {
       const key = labels.key();
       let series = byKey.get(key);
