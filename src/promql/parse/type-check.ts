@@ -6,6 +6,9 @@ import type { Aggregation, BinaryExpression, Call, Expression, Position, ValueTy
 import { notSupported, PromqlParseError } from './parse-error.ts';
 import { quoteText } from './quote.ts';
 
+/** Types of operations, kept since a chain of n operators would otherwise take n² steps. Trees don't change. */
+const operationTypes = new WeakMap<BinaryExpression, ValueType>();
+
 /** The type of an expression that has passed the check. */
 export function typeOf(expression: Expression): ValueType {
   switch (expression.kind) {
@@ -22,8 +25,14 @@ export function typeOf(expression: Expression): ValueType {
     case 'unary':
     case 'parentheses':
       return typeOf(expression.expression);
-    case 'binary':
-      return typeOf(expression.left) === 'scalar' && typeOf(expression.right) === 'scalar' ? 'scalar' : 'vector';
+    case 'binary': {
+      const known = operationTypes.get(expression);
+      if (known) return known;
+      const sides = [typeOf(expression.left), typeOf(expression.right)];
+      const type = sides.every((side) => side === 'scalar') ? 'scalar' : 'vector';
+      operationTypes.set(expression, type);
+      return type;
+    }
     case 'call':
       return functionSignatures.get(expression.function)?.returnType ?? 'none';
   }
