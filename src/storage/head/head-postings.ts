@@ -36,7 +36,7 @@ export class HeadIndex {
     maxSize: scannedPairsMax,
     sizeCalculation: (scan) => scan.pairs.length + 1,
   });
-  readonly #labels = new LRUCache<number, Labels>({ max: labelsCacheMax });
+  readonly #labels = new LRUCache<number, Labels>({ maxSize: labelsCacheMax, sizeCalculation: () => 1 });
 
   constructor(reader: HeadReader) {
     this.#reader = reader;
