@@ -16,45 +16,36 @@ interface MendedBuckets {
   count: number;
 }
 
+/** Of equal texts the one of the highest site is kept. */
+interface Placed {
+  readonly site: number;
+  readonly offset: number;
+}
+
 export class Annotations {
-  readonly #warnings = new Map<string, number>();
-  readonly #infos = new Map<string, number>();
+  readonly #warnings = new Map<string, Placed>();
+  readonly #infos = new Map<string, Placed>();
   readonly #mended = new Map<string, MendedBuckets>();
+  #sitesCount = 0;
 
-  /** Of equal texts the first position counts. */
-  warn(text: string, offset: number): void {
-    if (!this.#warnings.has(text)) this.#warnings.set(text, offset);
+  /**
+   * A place in the query that may have something to say. Sites are made in the order in which Prometheus evaluates (operands
+   * before their operator, left before right), because of equal texts it keeps the position of the last.
+   */
+  siteAt(offset: number): AnnotationSite {
+    return new AnnotationSite(this, { site: this.#sitesCount++, offset });
   }
 
-  inform(text: string, offset: number): void {
-    if (!this.#infos.has(text)) this.#infos.set(text, offset);
+  warn(text: string, placed: Placed): void {
+    keepLast(this.#warnings, text, placed);
   }
 
-  invalidQuantile(quantile: number, offset: number): void {
-    this.warn(`quantile value should be between 0 and 1, got ${formatGeneral(quantile)}`, offset);
+  inform(text: string, placed: Placed): void {
+    keepLast(this.#infos, text, placed);
   }
 
-  badBucketLabel(metricName: string, value: string, offset: number): void {
-    const text = `bucket label "le" is missing or has a malformed value of ${JSON.stringify(value)}`;
-    this.warn(text + forMetric(metricName), offset);
-  }
-
-  possibleNonCounter(metricName: string, offset: number): void {
-    const text = 'metric might not be a counter, name does not end in _total/_sum/_count/_bucket:';
-    this.inform(`${text} ${JSON.stringify(metricName)}`, offset);
-  }
-
-  sortInRangeQuery(offset: number): void {
-    this.warn('sort is ineffective for range queries since results are always ordered by labels', offset);
-  }
-
-  invalidRatio(ratio: number, cappedTo: number, offset: number): void {
-    const text = `ratio value should be between -1 and 1, got ${formatGeneral(ratio)}, capping to ${cappedTo}`;
-    this.warn(text, offset);
-  }
-
-  /** Bucket counts that fell where they should have risen; mends of one metric are summed up in one info. */
-  mendedBuckets(metricName: string, report: MonotonicityReport, timeMs: number, offset: number): void {
+  /** Mends of one metric are summed up in one info. */
+  mended(metricName: string, report: MonotonicityReport, timeMs: number, offset: number): void {
     const { bucketMin, bucketMax, differenceMax } = report;
     const earlier = this.#mended.get(metricName);
     if (!earlier) {
@@ -72,17 +63,65 @@ export class Annotations {
 
   /** `formatPosition` turns a UTF-16 offset into Prometheus's `line:column`. */
   warnings(formatPosition: (offset: number) => string): string[] {
-    const texts = Array.from(this.#warnings, ([text, offset]) => `PromQL warning: ${text} (${formatPosition(offset)})`);
+    const texts = Array.from(
+      this.#warnings,
+      ([text, { offset }]) => `PromQL warning: ${text} (${formatPosition(offset)})`,
+    );
     return limited(texts, 'warning');
   }
 
   infos(formatPosition: (offset: number) => string): string[] {
-    const texts = Array.from(this.#infos, ([text, offset]) => `PromQL info: ${text} (${formatPosition(offset)})`);
+    const texts = Array.from(this.#infos, ([text, { offset }]) => `PromQL info: ${text} (${formatPosition(offset)})`);
     for (const [metricName, mended] of this.#mended) {
       texts.push(`PromQL info: ${mendedText(metricName, mended)} (${formatPosition(mended.offset)})`);
     }
     return limited(texts, 'info');
   }
+}
+
+export class AnnotationSite {
+  readonly #annotations: Annotations;
+  readonly #placed: Placed;
+
+  /** Made by Annotations.siteAt. */
+  constructor(annotations: Annotations, placed: Placed) {
+    this.#annotations = annotations;
+    this.#placed = placed;
+  }
+
+  invalidQuantile(quantile: number): void {
+    this.#annotations.warn(`quantile value should be between 0 and 1, got ${formatGeneral(quantile)}`, this.#placed);
+  }
+
+  badBucketLabel(metricName: string, value: string): void {
+    const text = `bucket label "le" is missing or has a malformed value of ${JSON.stringify(value)}`;
+    this.#annotations.warn(text + forMetric(metricName), this.#placed);
+  }
+
+  possibleNonCounter(metricName: string): void {
+    const text = 'metric might not be a counter, name does not end in _total/_sum/_count/_bucket:';
+    this.#annotations.inform(`${text} ${JSON.stringify(metricName)}`, this.#placed);
+  }
+
+  sortInRangeQuery(): void {
+    const text = 'sort is ineffective for range queries since results are always ordered by labels';
+    this.#annotations.warn(text, this.#placed);
+  }
+
+  invalidRatio(ratio: number, cappedTo: number): void {
+    const text = `ratio value should be between -1 and 1, got ${formatGeneral(ratio)}, capping to ${cappedTo}`;
+    this.#annotations.warn(text, this.#placed);
+  }
+
+  /** Bucket counts fell where they should have risen. */
+  mendedBuckets(metricName: string, report: MonotonicityReport, timeMs: number): void {
+    this.#annotations.mended(metricName, report, timeMs, this.#placed.offset);
+  }
+}
+
+function keepLast(held: Map<string, Placed>, text: string, placed: Placed): void {
+  const earlier = held.get(text);
+  if (!earlier || earlier.site < placed.site) held.set(text, placed);
 }
 
 function forMetric(metricName: string): string {

@@ -139,31 +139,32 @@ function buildLabelJoin(node: CallNode, grid: Grid, context: BuildContext): Vect
 function buildSort(node: CallNode, grid: Grid, context: BuildContext, descending: boolean): VectorOperator {
   const input = vectorArgument(node, 0, grid, context);
   if (grid.isInstant) return sortByValue(input, descending, context.evaluation);
-  context.evaluation.annotations.sortInRangeQuery(node.position.start);
+  context.evaluation.annotations.siteAt(node.position.start).sortInRangeQuery();
   return input;
 }
 
 function buildSortByLabel(node: CallNode, grid: Grid, context: BuildContext, descending: boolean): VectorOperator {
   const input = vectorArgument(node, 0, grid, context);
   const names = node.arguments.slice(1).map((_, index) => stringArgument(node, 1 + index));
-  if (!grid.isInstant) context.evaluation.annotations.sortInRangeQuery(node.position.start);
+  if (!grid.isInstant) context.evaluation.annotations.siteAt(node.position.start).sortInRangeQuery();
   return sortByLabels(input, names, descending);
 }
 
 function buildHistogramQuantile(node: CallNode, grid: Grid, context: BuildContext): VectorOperator {
   const { evaluation } = context;
   const quantiles = evaluateScalar(argumentOf(node, 0), grid, context);
+  const input = vectorArgument(node, 1, grid, context);
   warnOfEachQuantile(quantiles, argumentOf(node, 0), context);
-  const offset = argumentOf(node, 1).position.start;
+  const site = evaluation.annotations.siteAt(argumentOf(node, 1).position.start);
   const report = new MonotonicityReport();
   return new ClassicHistogramOperator(
-    vectorArgument(node, 1, grid, context),
+    input,
     ({ upperBounds, counts, count, step, metricName }) => {
       const value = bucketQuantile(quantiles[step] as number, upperBounds, counts, count, report);
-      if (report.forced) evaluation.annotations.mendedBuckets(metricName, report, grid.timeMs(step), offset);
+      if (report.forced) site.mendedBuckets(metricName, report, grid.timeMs(step));
       return value;
     },
-    { stepsCount: grid.stepsCount, offset },
+    { stepsCount: grid.stepsCount, site },
     evaluation,
   );
 }
@@ -171,18 +172,21 @@ function buildHistogramQuantile(node: CallNode, grid: Grid, context: BuildContex
 function buildHistogramFraction(node: CallNode, grid: Grid, context: BuildContext): VectorOperator {
   const lowers = evaluateScalar(argumentOf(node, 0), grid, context);
   const uppers = evaluateScalar(argumentOf(node, 1), grid, context);
+  const input = vectorArgument(node, 2, grid, context);
+  const site = context.evaluation.annotations.siteAt(argumentOf(node, 2).position.start);
   return new ClassicHistogramOperator(
-    vectorArgument(node, 2, grid, context),
+    input,
     ({ upperBounds, counts, count, step }) =>
       bucketFraction(lowers[step] as number, uppers[step] as number, upperBounds, counts, count),
-    { stepsCount: grid.stepsCount, offset: argumentOf(node, 2).position.start },
+    { stepsCount: grid.stepsCount, site },
     context.evaluation,
   );
 }
 
 function warnOfEachQuantile(quantiles: Float64Array, argument: PlanNode, { evaluation }: BuildContext): void {
+  const site = evaluation.annotations.siteAt(argument.position.start);
   for (const quantile of new Set(quantiles)) {
-    if (!isQuantile(quantile)) evaluation.annotations.invalidQuantile(quantile, argument.position.start);
+    if (!isQuantile(quantile)) site.invalidQuantile(quantile);
   }
 }
 
@@ -251,22 +255,22 @@ function onResult(
   if (node.function === 'rate' || node.function === 'increase') {
     if (!series.some(({ labels }) => isSuspiciousCounter(labels.metricName))) return {};
     // Prometheus forgets where a subquery stands and points to the start of the query.
-    const offset = argument.kind === 'subquery' ? 0 : argument.position.start;
+    const site = annotations.siteAt(argument.kind === 'subquery' ? 0 : argument.position.start);
     return {
       onResult: (index) => {
         const { metricName } = (series[index] as OutputSeries).labels;
-        if (isSuspiciousCounter(metricName)) annotations.possibleNonCounter(metricName, offset);
+        if (isSuspiciousCounter(metricName)) site.possibleNonCounter(metricName);
       },
     };
   }
   const [quantiles] = parameters;
   if (node.function !== 'quantile_over_time' || !quantiles || quantiles.every(isQuantile)) return {};
-  const offset = argumentOf(node, 0).position.start;
+  const site = annotations.siteAt(argumentOf(node, 0).position.start);
   return {
     onResult: (_index, row) => {
       for (let step = 0; step < row.stepsCount; step++) {
         const quantile = quantiles[step] as number;
-        if (row.presence[step] === 1 && !isQuantile(quantile)) annotations.invalidQuantile(quantile, offset);
+        if (row.presence[step] === 1 && !isQuantile(quantile)) site.invalidQuantile(quantile);
       }
     },
   };

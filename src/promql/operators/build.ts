@@ -121,8 +121,9 @@ function buildAggregation(node: AggregationNode, grid: Grid, context: BuildConte
     }
     case 'quantile': {
       const quantiles = scalar();
+      const values = input();
       warnOfQuantiles(quantiles, (parameter as PlanNode).position.start, evaluation);
-      return aggregate({ ...node, operator }, input(), quantiles, stepsCount, evaluation);
+      return aggregate({ ...node, operator }, values, quantiles, stepsCount, evaluation);
     }
     default:
       return aggregate(folding(node, operator), input(), undefined, stepsCount, evaluation);
@@ -140,10 +141,10 @@ function folding(node: AggregationNode, operator: FoldingOperator): AggregationN
 
 /** Of a φ that changes from step to step the extremes are named. */
 function warnOfQuantiles(quantiles: Float64Array, offset: number, evaluation: Evaluation): void {
-  const { annotations } = evaluation;
-  if (quantiles.includes(NaN)) annotations.invalidQuantile(NaN, offset);
+  const site = evaluation.annotations.siteAt(offset);
+  if (quantiles.includes(NaN)) site.invalidQuantile(NaN);
   const quantileMax = quantiles.reduce((a, b) => Math.max(a, b), -Infinity);
   const quantileMin = quantiles.reduce((a, b) => Math.min(a, b), Infinity);
-  if (quantileMax > 1) annotations.invalidQuantile(quantileMax, offset);
-  if (quantileMin < 0) annotations.invalidQuantile(quantileMin, offset);
+  if (quantileMax > 1) site.invalidQuantile(quantileMax);
+  if (quantileMin < 0) site.invalidQuantile(quantileMin);
 }

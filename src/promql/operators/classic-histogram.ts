@@ -1,6 +1,7 @@
 // `histogram_quantile` and `histogram_fraction` over classic histograms: series that differ in `le` alone are the buckets of one
 // histogram. Histograms are made and read one at a time.
 import { parseGoFloat } from '../numbers/index.ts';
+import type { AnnotationSite } from '../annotations.ts';
 import { type Evaluation, type OutputSeries, Row, type VectorOperator } from './operator.ts';
 import { dropNames } from './series-naming.ts';
 
@@ -30,11 +31,11 @@ export class ClassicHistogramOperator implements VectorOperator {
   readonly #evaluation: Evaluation;
   readonly #rows: Row[] = [];
 
-  /** `offset`: of the vector argument, for annotations. */
+  /** `site`: of the vector argument. */
   constructor(
     input: VectorOperator,
     compute: (buckets: StepBuckets) => number,
-    context: { stepsCount: number; offset: number },
+    context: { stepsCount: number; site: AnnotationSite },
     evaluation: Evaluation,
   ) {
     this.#input = input;
@@ -114,7 +115,7 @@ function parseBound(text: string): number {
 function warnIfPresent(
   input: VectorOperator,
   index: number,
-  { stepsCount, offset }: { stepsCount: number; offset: number },
+  { stepsCount, site }: { stepsCount: number; site: AnnotationSite },
   evaluation: Evaluation,
 ): void {
   const row = new Row(stepsCount);
@@ -122,5 +123,5 @@ function warnIfPresent(
   if (row.presentCount === 0) return;
   const { labels } = input.series[index] as OutputSeries;
   const metricName = evaluation.delayedNameRemoval ? labels.metricName : '';
-  evaluation.annotations.badBucketLabel(metricName, labels.get(bucketLabel), offset);
+  site.badBucketLabel(metricName, labels.get(bucketLabel));
 }

@@ -23,8 +23,9 @@ export class LimitRatioOperator implements VectorOperator {
     if (ratios.includes(NaN)) throw executionError('Ratio value is NaN');
     const ratioMax = ratios.reduce((a, b) => Math.max(a, b), -Infinity);
     const ratioMin = ratios.reduce((a, b) => Math.min(a, b), Infinity);
-    if (ratioMax > 1) evaluation.annotations.invalidRatio(ratioMax, 1, offset);
-    if (ratioMin < -1) evaluation.annotations.invalidRatio(ratioMin, -1, offset);
+    const site = evaluation.annotations.siteAt(offset);
+    if (ratioMax > 1) site.invalidRatio(ratioMax, 1);
+    if (ratioMin < -1) site.invalidRatio(ratioMin, -1);
   }
 
   read(index: number, row: Row): void {
