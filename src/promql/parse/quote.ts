@@ -1,16 +1,20 @@
 // String literals of PromQL (Go's, with single quotes as a second kind of double quotes), read and written.
 
-const simpleEscapes: Readonly<Record<string, number>> = {
-  a: 7,
-  b: 8,
-  f: 12,
-  n: 10,
-  r: 13,
-  t: 9,
-  v: 11,
-  '\\': 92,
-  "'": 39,
-  '"': 34,
+/** What the character after a backslash stands for, as a byte. */
+const simpleEscapes: Readonly<Record<string, string>> = {
+  a: '\x07',
+  b: '\b',
+  f: '\f',
+  n: '\n',
+  r: '\r',
+  t: '\t',
+  v: '\v',
+};
+/** How many digits follow, of which base; an octal escape has no letter. */
+const codeEscapes: Readonly<Record<string, readonly [digitsCount: number, base: number]>> = {
+  x: [2, 16],
+  u: [4, 16],
+  U: [8, 16],
 };
 
 const utf8Encoder = new TextEncoder();
@@ -23,18 +27,33 @@ const utf8Decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 export function unquoteText(literal: string): string {
   const inside = literal.slice(1, -1);
   if (literal.startsWith('`') || !inside.includes('\\')) return inside;
-  const parts: Uint8Array[] = [];
-  const pattern = /\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3})|(.))|[^\\]+/gs;
-  for (const [whole, byte, short, long, octal, simple] of inside.matchAll(pattern)) {
-    const codePoint = short ?? long;
-    if (byte !== undefined) parts.push(Uint8Array.of(Number.parseInt(byte, 16)));
-    else if (octal !== undefined) parts.push(Uint8Array.of(Number.parseInt(octal, 8)));
-    else if (codePoint !== undefined)
-      parts.push(utf8Encoder.encode(String.fromCodePoint(Number.parseInt(codePoint, 16))));
-    else if (simple !== undefined) parts.push(Uint8Array.of(simpleEscapes[simple] ?? 0));
-    else parts.push(utf8Encoder.encode(whole));
+  // No escape is shorter than the bytes it stands for.
+  const bytes = new Uint8Array(inside.length * 3);
+  let length = 0;
+  let at = 0;
+  const append = (text: string): void => {
+    length += utf8Encoder.encodeInto(text, bytes.subarray(length)).written;
+  };
+  while (at < inside.length) {
+    const backslash = inside.indexOf('\\', at);
+    const end = backslash < 0 ? inside.length : backslash;
+    append(inside.slice(at, end));
+    if (backslash < 0) break;
+    const letter = inside.charAt(backslash + 1);
+    const isOctal = letter >= '0' && letter <= '7';
+    const code = isOctal ? ([3, 8] as const) : codeEscapes[letter];
+    if (!code) {
+      append(simpleEscapes[letter] ?? letter);
+      at = backslash + 2;
+      continue;
+    }
+    const digitsAt = backslash + (isOctal ? 1 : 2);
+    at = digitsAt + code[0];
+    const value = Number.parseInt(inside.slice(digitsAt, at), code[1]);
+    if (isOctal || letter === 'x') bytes[length++] = value;
+    else append(String.fromCodePoint(value));
   }
-  return utf8Decoder.decode(Buffer.concat(parts));
+  return utf8Decoder.decode(bytes.subarray(0, length));
 }
 
 const printable = /[\p{L}\p{M}\p{N}\p{P}\p{S} ]/u;
