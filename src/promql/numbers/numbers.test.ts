@@ -34,6 +34,8 @@ function written(value: number): string {
 
 const anyFloat = fc.oneof(
   fc.double(),
+  fc.double({ min: 1e-7, max: 1e22, noNaN: true }),
+  fc.double({ min: -1000, max: 1000, noNaN: true }),
   fc.integer(),
   fc.maxSafeInteger(),
   fc.tuple(fc.maxSafeInteger(), fc.integer({ min: 0, max: 12 })).map(([digits, decimals]) => digits / 10 ** decimals),

@@ -1,6 +1,7 @@
 // Timestamps and sample values written straight into the bytes of an answer. Formatting is the floor of a wide answer's time,
-// so the common values (integers and decimals of few digits) are written digit by digit; the rest goes through a string.
+// so values are written digit by digit; only those with exponents, and a few that are too close to call, go through a string.
 import { formatSampleValue } from './float-text.ts';
+import { type Digits, findShortestDigits, shortestMax, shortestMin } from './shortest-digits.ts';
 
 /** No value is longer than this ("-2.2250738585072014e-308"); make room for it before writing. */
 export const sampleValueBytesMax = 24;
@@ -30,7 +31,46 @@ export function writeSampleValue(target: Uint8Array, at: number, value: number):
       return writeDecimal(target, writeSign(target, at, value), scaled, scale, decimals);
     }
   }
-  return writeText(target, at, formatSampleValue(value));
+  return writeLongValue(target, at, value);
+}
+
+/** Reused, so that no value allocates. */
+const digits: Digits = { high: 0, low: 0, decimals: 0 };
+
+/** A value of about as many digits as a float can have. */
+function writeLongValue(target: Uint8Array, at: number, value: number): number {
+  const magnitude = Math.abs(value);
+  const isPlain = magnitude >= shortestMin && magnitude < shortestMax;
+  if (!isPlain || !findShortestDigits(magnitude, digits)) return writeText(target, at, formatSampleValue(value));
+  let start = writeSign(target, at, value);
+  const { high, low, decimals } = digits;
+  // Seventeen digits, of which `whole` stand before the point.
+  const whole = 17 - decimals;
+  if (whole <= 0) {
+    target[start] = zeroCode;
+    target[start + 1] = pointCode;
+    for (let i = 0; i < -whole; i++) target[start + 2 + i] = zeroCode;
+    start += 2 - whole;
+    writeDigits(target, start + 8, high, 9);
+    writeDigits(target, start + 16, low, 8);
+    return endWithoutZeros(target, start + 17);
+  }
+  writeDigits(target, start + 8, high, 9);
+  writeDigits(target, start + 16, low, 8);
+  if (whole >= 17) {
+    for (let i = 17; i < whole; i++) target[start + i] = zeroCode;
+    return start + whole;
+  }
+  target.copyWithin(start + whole + 1, start + whole, start + 17);
+  target[start + whole] = pointCode;
+  return endWithoutZeros(target, start + 18);
+}
+
+/** The end of a decimal without the zeros at its end, and without a point that nothing follows. */
+function endWithoutZeros(target: Uint8Array, end: number): number {
+  let last = end - 1;
+  while (target[last] === zeroCode) last--;
+  return target[last] === pointCode ? last : last + 1;
 }
 
 /**
