@@ -209,23 +209,108 @@ test('snappy: every copy length and offset gives the right bytes', () => {
   }
 });
 
-test('snappy: a copy or literal that reaches beyond the declared length or before the start is refused', () => {
+test('snappy: a copy or literal that reaches beyond the input, the declared length or the start is refused', () => {
   const kernel = createKernel();
+  // Each would fill its declared length exactly, were it not for the mistake.
   const blocks: [string, number[]][] = [
     ['no length', []],
     ['length cut off', [0x80]],
     ['longer than declared', [1, 4, 97, 97]],
     ['shorter than declared', [3, 4, 97, 97]],
     ['literal longer than the input', [200, 1, 60 << 2, 199, 97]],
-    ['literal of 2³² bytes', [4, 63 << 2, 255, 255, 255, 255]],
-    ['copy of nothing', [8, 0, 97, 0x01, 0]],
-    ['copy from before the start', [8, 0, 97, 0x05, 2]],
-    ['copy with a far offset', [8, 0, 97, 0x0f, 255, 255, 255, 255]],
+    ['literal of 2³² bytes', [0, 63 << 2, 255, 255, 255, 255]],
+    ['literal whose length is cut off', [1, 63 << 2, 0, 0, 0]],
+    ['copy of nothing', [5, 0, 97, 0x01, 0]],
+    ['copy from before the start', [6, 0, 97, 0x05, 2]],
+    ['copy with a far offset', [5, 0, 97, 0x0f, 255, 255, 255, 255]],
     ['copy beyond the declared length', [4, 0, 97, 0x0d, 1]],
-    ['copy cut off', [8, 0, 97, 0x02, 1]],
+    ['copy cut off', [2, 0, 97, 0x02, 1]],
   ];
   for (const [what, block] of blocks) {
-    assert.throws(() => decodeBody(kernel, Uint8Array.from(block)), { code: 'WIRE_CORRUPT' }, what);
+    assert.throws(
+      () => decodeBody(kernel, Uint8Array.from(block)),
+      /^TimbalaError: WIRE_CORRUPT: snappy: invalid/,
+      what,
+    );
+  }
+});
+
+test('protobuf: lengths that wrap around 32 or 64 bits are refused', () => {
+  const kernel = createKernel();
+  const series = Buffer.concat([metricField('m'), sampleField(nowMs)]);
+  for (const wrap of [2n ** 32n, 2n ** 32n - 64n, 2n ** 63n, 2n ** 64n - 64n]) {
+    const request = Buffer.concat([
+      varint(10),
+      varint(wrap + (wrap === 2n ** 32n ? BigInt(series.length) : 0n)),
+      series,
+    ]);
+    assert.throws(
+      () => decodeBody(kernel, wrapSnappy(request)),
+      /WIRE_CORRUPT: protobuf: invalid WriteRequest at byte 0 /,
+    );
+    const inner = bytesField(1, Buffer.concat([series, varint(9 * 8 + 2), varint(wrap), Buffer.alloc(70)]));
+    assert.throws(() => decodeBody(kernel, wrapSnappy(inner)), { code: 'WIRE_CORRUPT' });
+  }
+});
+
+test('protobuf: timestamps of six bytes and around them, values absent or there', () => {
+  const kernel = createKernel();
+  const times = [
+    2n ** 35n - 1n,
+    2n ** 35n,
+    2n ** 41n + 12_345n,
+    2n ** 42n - 1n,
+    2n ** 42n,
+    2n ** 63n - 1n,
+    -(2n ** 63n),
+  ];
+  for (const time of times) {
+    for (const bits of [0n, 5n]) {
+      const request = bytesField(1, Buffer.concat([metricField('m'), sampleField(time, bits)]));
+      const batch = decodeBody(kernel, wrapSnappy(request), -Infinity, Infinity);
+      assert.deepEqual([[...batch.timestampsMs], [...batch.valueBits]], [[time], [bits]]);
+    }
+  }
+});
+
+test('names and values of every length around the varint borders come out whole', () => {
+  const kernel = createKernel();
+  for (const length of [1, 15, 16, 17, 126, 127, 128, 129, 255, 256, 1023, 1024]) {
+    const fields = [metricField('m'), labelField('n'.repeat(length), 'v'.repeat(16 * length)), sampleField(nowMs)];
+    const request = bytesField(1, Buffer.concat(fields));
+    const batch = decodeBody(kernel, wrapSnappy(request));
+    assert.equal(hex(batch.newSeriesLabels(0)), referenceRequest(request, 0n, BigInt(maxMs)).rows[0]?.labels);
+  }
+});
+
+test('UTF-8 is valid exactly where TextDecoder says so', () => {
+  const kernel = createKernel();
+  const strict = new TextDecoder('utf-8', { fatal: true });
+  const isValid = (bytes: Uint8Array): boolean => {
+    try {
+      return strict.decode(bytes).length > 0;
+    } catch {
+      return false;
+    }
+  };
+  const leads = [
+    0x7f, 0x80, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xec, 0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xf8,
+    0xff,
+  ];
+  const followers = [0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0];
+  const sequences = leads.map((lead) => [lead]);
+  for (const sequence of sequences) {
+    if (sequence.length < 4) sequences.push(...followers.map((byte) => [...sequence, byte]));
+  }
+  const values = sequences.map((sequence) => Buffer.from([0x61, ...sequence]));
+  for (let first = 0; first < values.length; first += 5000) {
+    const some = values.slice(first, first + 5000);
+    const series = some.map((value) =>
+      bytesField(1, Buffer.concat([metricField('m'), labelField('v', value), sampleField(nowMs)])),
+    );
+    const { references } = decodeBody(kernel, wrapSnappy(Buffer.concat(series)));
+    for (const [i, value] of some.entries())
+      assert.equal(references[i] !== rejectedReference, isValid(value), hex(value));
   }
 });
 
@@ -364,9 +449,20 @@ test('several encodings of one series alias it, each remembered', () => {
   assert.equal(decodeSeries(kernel, oneSample('__name__', 'm', 'a', '1', 'b', '2')).newSeriesCount, 1);
 });
 
-test('the cache grows page by page and keeps 100,000 series with structured names apart', () => {
+test('a series that a request repeats is remembered once', () => {
   const kernel = createKernel();
-  const seriesCount = 100_000;
+  const batch = decodeSeries(kernel, oneSample('__name__', 'm'), oneSample('__name__', 'm'));
+  assert.equal(batch.newSeriesCount, 2);
+  batch.setReference(0, 3);
+  batch.setReference(1, 4);
+  assert.deepEqual([...batch.references], [3, 4]);
+  assert.equal(kernel.cacheEntriesCount, 1);
+  assert.deepEqual([...decodeSeries(kernel, oneSample('__name__', 'm')).references], [4]);
+});
+
+test('the cache grows page by page and keeps 50,000 series with structured names apart', () => {
+  const kernel = createKernel();
+  const seriesCount = 50_000;
   const perRequest = 2000;
   const labelsOf = (i: number): string[] => [
     '__name__',
@@ -390,6 +486,16 @@ test('the cache grows page by page and keeps 100,000 series with structured name
   }
   assert.equal(kernel.cacheEntriesCount, seriesCount);
   assert.ok(kernel.cacheBytes / seriesCount < 40, `${kernel.cacheBytes / seriesCount} bytes an entry`);
+  kernel.clearReferences();
+  assert.equal(kernel.cacheEntriesCount, 0);
+  for (let first = 0; first < seriesCount; first += perRequest) {
+    const batch = decodeSeries(
+      kernel,
+      ...Array.from({ length: perRequest }, (_, i) => oneSample(...labelsOf(first + i))),
+    );
+    assert.equal(batch.newSeriesCount, perRequest, 'nothing is left of what was cleared');
+    for (let i = 0; i < perRequest; i++) batch.setReference(i, 1);
+  }
 });
 
 test('a full cache drops entries, never mixes them up', () => {
@@ -450,6 +556,16 @@ test('a label value that looks like a sample is not taken for one', () => {
   }
 });
 
+test('zeros after the labels of a known series are not taken for labels', () => {
+  const kernel = createKernel();
+  const labels = Buffer.concat([metricField('m'), labelField('a', '1')]);
+  decodeBody(kernel, wrapSnappy(bytesField(1, Buffer.concat([labels, sampleField(nowMs)])))).setReference(0, 1);
+  for (let count = 1; count < 8; count++) {
+    const request = bytesField(1, Buffer.concat([labels, Buffer.alloc(count), sampleField(nowMs)]));
+    assert.throws(() => decodeBody(kernel, wrapSnappy(request)), { code: 'WIRE_CORRUPT' });
+  }
+});
+
 test('metadata comes with the batch', () => {
   const entries = [
     { metric: 'up', type: 'gauge', help: 'Whether it is up.', unit: '' },
@@ -492,7 +608,7 @@ function metricField(name: string): Buffer {
   return labelField('__name__', name);
 }
 
-function sampleField(timestampMs: number, bits = 0x3ff0000000000000n): Buffer {
+function sampleField(timestampMs: number | bigint, bits = 0x3ff0000000000000n): Buffer {
   const value = bits === 0n ? Buffer.alloc(0) : fixed64Field(1, bits);
   return bytesField(2, Buffer.concat([value, varintField(2, timestampMs)]));
 }
