@@ -63,7 +63,7 @@ test('a printed float is read back as the same float', () => {
 test('values written as bytes equal values formatted as strings', () => {
   fc.assert(
     fc.property(anyFloat, (value) => assert.equal(written(value), formatSampleValue(value))),
-    { numRuns: 2000 },
+    { numRuns: 5000 },
   );
 });
 

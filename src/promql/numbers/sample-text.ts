@@ -3,8 +3,11 @@
 import { formatSampleValue } from './float-text.ts';
 import { type Digits, findShortestDigits, shortestMax, shortestMin } from './shortest-digits.ts';
 
-/** No value is longer than this ("-2.2250738585072014e-308"); make room for it before writing. */
-export const sampleValueBytesMax = 24;
+/**
+ * Make this much room before writing a value. The longest is "-2.2250738585072014e-308" (24 bytes), but zeros at the end of 17
+ * digits are written before they are dropped.
+ */
+export const sampleValueBytesMax = 25;
 /** "-9007199254740.991" is the longest. */
 export const timestampBytesMax = 20;
 
