@@ -166,6 +166,8 @@ test('samples and memory are limited, and a query can be stopped', async () => {
   await limited({ samplesMax: 100 });
   await assert.rejects(limited({ samplesMax: 5 }), { code: 'QUERY_TOO_MANY_SAMPLES' });
   await assert.rejects(limited({ bytesMax: 50 }), { code: 'QUERY_TOO_MUCH_MEMORY' });
+  // A subquery without a selector loads no sample, but each of its steps takes memory.
+  await assert.rejects(at('max_over_time(vector(1)[100y:1ms])', 0, queryable), { code: 'QUERY_TOO_MUCH_MEMORY' });
   await assert.rejects(limited({ state: () => 'cancelled' }), { code: 'QUERY_CANCELLED' });
   await assert.rejects(limited({ state: () => 'timeout' }), { code: 'QUERY_TIMEOUT' });
 });

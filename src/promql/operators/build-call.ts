@@ -92,7 +92,7 @@ function buildConstantVector(node: CallNode, grid: Grid, context: BuildContext):
 }
 
 function evaluationTimes(grid: Grid): Float64Array {
-  return grid.timestampsMs().map((timeMs) => timeMs / 1000);
+  return grid.map((timeMs) => timeMs / 1000);
 }
 
 function buildFloatCall(node: CallNode, compute: FloatFunction, grid: Grid, context: BuildContext): VectorOperator {

@@ -10,6 +10,7 @@ import { scalarFunction } from './scalar-functions.ts';
 
 export function evaluateScalar(node: PlanNode, grid: Grid, context: BuildContext): Float64Array {
   const { stepsCount } = grid;
+  context.evaluation.control.addBytes(8 * stepsCount);
   switch (node.kind) {
     case 'number':
       return new Float64Array(stepsCount).fill(node.value);
@@ -30,14 +31,12 @@ export function evaluateScalar(node: PlanNode, grid: Grid, context: BuildContext
       return left;
     }
     case 'call': {
-      if (node.function === 'time') return grid.timestampsMs().map((timeMs) => timeMs / 1000);
+      if (node.function === 'time') return grid.map((timeMs) => timeMs / 1000);
       if (node.function === 'scalar') return singleValues(node.arguments[0] as PlanNode, grid, context);
       const compute = scalarFunction(node.function);
       if (!compute) break;
       const parameters = node.arguments.map((argument) => evaluateScalar(argument, grid, context));
-      return Float64Array.from({ length: stepsCount }, (_, step) =>
-        compute(...parameters.map((values) => values[step] as number)),
-      );
+      return grid.map((_, step) => compute(...parameters.map((values) => values[step] as number)));
     }
     default:
       break;

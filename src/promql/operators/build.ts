@@ -21,7 +21,7 @@ import { executionError } from './errors.ts';
 import { NegationOperator } from './float-function.ts';
 import { InstantSelectorOperator } from './instant-selector.ts';
 import { LimitRatioOperator } from './limit-ratio.ts';
-import { type Evaluation, RowsOperator, type VectorOperator } from './operator.ts';
+import { type Evaluation, Row, RowsOperator, type VectorOperator } from './operator.ts';
 import { type RangeSource, SelectorSource, SubquerySource } from './range-source.ts';
 import { selectK } from './select-k.ts';
 import { isLabelName, mergeDuplicates } from './series-naming.ts';
@@ -38,11 +38,16 @@ export interface BuildContext {
   readonly selectionOf: (node: InstantSelectorNode | RangeSelectorNode) => Selection;
 }
 
+/** No operator has more scratch rows, or as much in other columns, unless it counts them itself. */
+const workingRowsMax = 2;
+
 /** The operator of an expression that gives an instant vector. */
 export function buildVector(node: PlanNode, grid: Grid, context: BuildContext): VectorOperator {
   const { evaluation } = context;
   if (grid.stepsCount === 0) return new RowsOperator([], []);
   evaluation.control.check();
+  // The rows that an operator works with. A subquery's grid may be so long that this is where it ends.
+  evaluation.control.addBytes(workingRowsMax * Row.bytes(grid.stepsCount));
   switch (node.kind) {
     case 'instant-selector':
       return new InstantSelectorOperator(node, context.selectionOf(node), grid, evaluation);

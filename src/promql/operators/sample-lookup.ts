@@ -86,7 +86,7 @@ function copyOf({ indexes, isComplete }: StepIndexes): StepIndexes {
 }
 
 function stepReferences(reference: Reference, grid: Grid): Float64Array {
-  return Float64Array.from({ length: grid.stepsCount }, (_, step) => referenceMs(reference, grid.timeMs(step)));
+  return grid.map((timeMs) => referenceMs(reference, timeMs));
 }
 
 /** True where every step has a sample. */

@@ -31,7 +31,14 @@ export class Grid {
   }
 
   timestampsMs(): Float64Array {
-    return Float64Array.from({ length: this.stepsCount }, (_, step) => this.timeMs(step));
+    return this.map((timeMs) => timeMs);
+  }
+
+  /** One number per step. */
+  map(compute: (timeMs: number, step: number) => number): Float64Array {
+    const values = new Float64Array(this.stepsCount);
+    for (let step = 0; step < values.length; step++) values[step] = compute(this.timeMs(step), step);
+    return values;
   }
 
   /** The first step alone: where step-invariant expressions are evaluated. */
