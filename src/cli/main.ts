@@ -23,9 +23,9 @@ const workerEntry = new URL('worker.ts', import.meta.url);
 
 // Bounds of the JavaScript heaps of workers, MiB. What they work on lies in array buffers and kernel memory, outside.
 const workerHeaps = {
-  lane: { maxOldGenerationSizeMb: 512, maxYoungGenerationSizeMb: 16 },
-  compactor: { maxOldGenerationSizeMb: 1024, maxYoungGenerationSizeMb: 16 },
-  query: { maxOldGenerationSizeMb: 2048, maxYoungGenerationSizeMb: 32 },
+  lane: { maxOldGenerationSizeMb: 512, maxYoungGenerationSizeMb: 6 },
+  compactor: { maxOldGenerationSizeMb: 1024, maxYoungGenerationSizeMb: 6 },
+  query: { maxOldGenerationSizeMb: 2048, maxYoungGenerationSizeMb: 24 },
 };
 
 function print(text: string): void {

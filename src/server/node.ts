@@ -118,7 +118,7 @@ class Node implements StartedNode {
       clock,
       log,
       start,
-      workersCount: queryWorkersCount(facts.processorsCount),
+      workersMax: queryWorkersMax(facts.processorsCount),
       lane: this.#lane.peer,
       compactor: this.#compactor.peer,
     });
@@ -247,6 +247,6 @@ function actor<Handlers extends LaneHandlers | CompactorHandlers>(handle: Worker
 }
 
 /** Two at least, so that one heavy query does not hold up all others; main, lane and compactor share the machine. */
-function queryWorkersCount(processorsCount: number): number {
+function queryWorkersMax(processorsCount: number): number {
   return Math.max(2, Math.min(16, processorsCount - 2));
 }

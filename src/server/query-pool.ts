@@ -25,7 +25,8 @@ export interface QueryPoolOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly start: StorageStart;
-  readonly workersCount: number;
+  /** The first is there from the start, others come when all are busy. */
+  readonly workersMax: number;
   readonly lane: RpcPeer<LaneHandlers>;
   readonly compactor: RpcPeer<CompactorHandlers>;
 }
@@ -45,7 +46,7 @@ export class QueryPool {
   constructor(options: QueryPoolOptions) {
     this.#options = options;
     this.#gate = new QueryGate(options.clock, queriesActiveMax);
-    for (let i = 0; i < options.workersCount; i++) this.#spawn();
+    this.#spawn();
   }
 
   get activeCount(): number {
@@ -81,7 +82,7 @@ export class QueryPool {
     void compactor.call('disconnectReader', { readerId: worker.id });
     this.respawnsCount++;
     clock.setTimer(respawnDelayMs, () => {
-      if (!this.#isClosed) this.#spawn();
+      if (!this.#isClosed && this.#workers.size === 0) this.#spawn();
     });
   }
 
@@ -176,6 +177,8 @@ export class QueryPool {
     for (const worker of this.#workers) {
       if (chosen === undefined || worker.activeCount < chosen.activeCount) chosen = worker;
     }
+    // The new worker is not there in time for this call, but for the next.
+    if (chosen && chosen.activeCount > 0 && this.#workers.size < this.#options.workersMax) this.#spawn();
     if (!chosen) throw new ApiError('unavailable', 'QUERY_WORKERS_GONE: the query workers are being started again');
     return chosen;
   }

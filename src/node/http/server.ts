@@ -1,11 +1,14 @@
 // HTTP on a socket: the Http port over node:http. A body is read only when a handler wants it, so that a request can be
 // refused before; an answer is streamed no faster than its client takes it. No framework: what one would add (body parsers,
 // schemas, hooks) is what the write path must not have (decision 0004).
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { errorMessage, mib, minuteMs, secondMs, TimbalaError } from '../../base/index.ts';
 import type { Http, HttpAnswer, HttpRequest, HttpRoute, HttpServer, Log } from '../../ports/index.ts';
 import { Router } from './router.ts';
+
+// Not imported: an import would read every export of node:http, and so load Node's fetch, 12 MB that nobody here uses.
+const { createServer } = process.getBuiltinModule('node:http');
 
 // Longer than the 60 s that load balancers and Go clients idle for: a server that closes first races with the next request.
 const keepAliveTimeoutMs = 75 * secondMs;
