@@ -216,7 +216,10 @@ test('duration expressions are worked out from the query’s step and range', ()
   assert.equal(resolved('rate(a[5m + 30s])'), 'rate(a[5m30s])');
   assert.equal(resolved('a[step() * 4:step()] offset -(range() / 2)'), 'a[1m:15s] offset -30m');
   assert.equal(resolved('a[max_of(1m, min_of(2 ^ 3 ^ 0, 5m)) % 45s]'), 'a[15s]');
-  const plain = parseExpression('sum(rate(a[5m] offset 1m)) / b');
+  assert.equal(resolved('topk(2, -(sum(a offset (2 * 1m)))) + 1'), 'topk(2, -(sum(a offset 2m))) + 1');
+  assert.equal(resolved('(rate(a[5m] offset (30s)) + 1)[range():]'), '(rate(a[5m] offset 30s) + 1)[1h:]');
+  assert.equal(resolved('(a offset (1s))[5m:] @ 5'), '(a offset 1s)[5m:] @ 5.000');
+  const plain = parseExpression('topk(2, -(sum(rate(a[5m] offset 1m)))) / max_over_time(b[1h:])');
   assert.equal(resolveDurations(plain, { stepMs: 0, rangeMs: 0 }), plain);
   assert.equal(errorOf(() => resolved('a[1m - 5m]')).message, 'PROMQL_DURATION: 2:9: duration must be greater than 0');
   assert.equal(errorOf(() => resolved('a[5m / (1 - 1)]')).code, 'PROMQL_DURATION');
@@ -248,6 +251,27 @@ test('parse_query’s tree has Prometheus’s fields', () => {
     matching: null,
     bool: true,
   });
+});
+
+test('parse_query’s tree has a node for everything', () => {
+  const query = 'label_join(-(rate(a[5m:step()] @ 5 offset (1m))), "b", "") + on (c) group_right (d) e[1m + 2m]';
+  const tree = JSON.stringify(
+    toParseQueryJson(parseExpression(query.replace('e[1m + 2m]', 'deriv(e[1m + 2m] @ end())'))),
+  );
+  for (const type of 'binaryExpr call unaryExpr parenExpr subquery matrixSelector vectorSelector stringLiteral'.split(
+    ' ',
+  )) {
+    assert.ok(tree.includes(`"type":"${type}"`), type);
+  }
+  for (const part of [
+    '"stepExpr":{"type":"durationExpr","op":"step","lhs":null,"rhs":null,"wrapped":false},"timestamp":5000',
+    '"offsetExpr":{"type":"durationExpr","op":"+","lhs":null,"rhs":{"type":"numberLiteral","val":"60","duration":true},"wrapped":true}',
+    '"matching":{"card":"one-to-many","labels":["c"],"on":true,"include":["d"],"fillValues":{"lhs":null,"rhs":null}}',
+    '"startOrEnd":"end"',
+    '"func":{"name":"label_join","argTypes":["vector","string","string","string"],"variadic":-1,"returnType":"vector"}',
+  ]) {
+    assert.ok(tree.includes(part), `${part} in ${tree}`);
+  }
 });
 
 test('any text gives a tree or a typed error', () => {

@@ -57,6 +57,10 @@ test('powers of integers are what repeated multiplication gives', () => {
   assert.equal(pow(-2, 3), -8);
   assert.equal(pow(2, -1074), 5e-324);
   assert.equal(pow(2, 1024), Infinity);
+  assert.equal(pow(1.5, 1e6), Infinity);
+  assert.equal(pow(-1e300, 1e15 + 1), -Infinity);
+  assert.equal(pow(1e-300, 1e15), 0);
+  assert.equal(pow(1e-160, 2), 1e-320);
 });
 
 test('exp and log undo each other', () => {
