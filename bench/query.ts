@@ -84,6 +84,8 @@ async function load(options: BenchOptions, peer: Peer, bodies: readonly LoadBody
   mkdirSync(directory, { recursive: true });
   const server = await ServerProcess.start(await peer.launch({ directory }));
   await send(server.url, bodies);
+  // A day was sent in seconds: what a server would have written out of memory by now, it writes out now.
+  await peer.flush?.(server.url);
   await server.quiet(quietTimeoutMs);
   return server;
 }
