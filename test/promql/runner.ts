@@ -30,7 +30,9 @@ export async function runScript(script: string, engine: PromqlEngine, storage: S
     if (command.kind === 'clear') {
       await storage.clear();
     } else if (command.kind === 'load') {
-      await storage.load(command.series.map((series) => toColumns(series, command.gapMs)));
+      // Of a series that one load names twice, the last line counts.
+      const series = new Map(command.series.map((each) => [each.labels.key(), each]));
+      await storage.load(Array.from(series.values(), (each) => toColumns(each, command.gapMs)));
     } else {
       outcomes.push({
         line: command.line,
