@@ -251,7 +251,10 @@ export class Keeper {
 
   /** Merges until nothing is left to merge. */
   async compactNow(): Promise<void> {
-    while (await this.#exclusive(() => this.#maintain(true)));
+    while (await this.#exclusive(() => this.#maintain(true))) {
+      // Give way: a lane may be waiting to have a generation flushed, and readers to let go of the inputs.
+      await new Promise<void>((resolve) => this.#options.clock.setTimer(0, resolve));
+    }
   }
 
   #merge({ inputs, window }: MergePlan): void {
@@ -282,7 +285,7 @@ export class Keeper {
     this.#compactionsTotal++;
     const durationMs = Math.round(clock.monotonicMs() - startMs);
     const [output] = add;
-    const fields = { inputs: inputs.map(({ id }) => id), output: output?.id, level: window.level, durationMs };
+    const fields = { inputs: inputs.map(({ id }) => id), output: output?.id, windowLevel: window.level, durationMs };
     log.info('parts-merged', { ...fields, sizeBytes: output?.sizeBytes, samplesCount: output?.samplesCount });
   }
 
