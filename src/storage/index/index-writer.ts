@@ -5,6 +5,7 @@ import { type BlockFileWriter, blockKind } from './block-file.ts';
 import { BlockTreeWriter } from './block-tree.ts';
 import { compareStrings, type LabelRows, skipString, stringStart } from './label-rows.ts';
 import { encodePostings } from './postings.ts';
+import { writeFrontCoded } from './string-table.ts';
 
 /** Leaves are cut when they reach this, or the number of entries. */
 const leafBytesMax = 12 * kib;
@@ -144,16 +145,6 @@ function writeNames(rows: LabelRows, order: PairOrder, file: BlockFileWriter): U
 /** A copy of the string at `start`, without its length. */
 function stringBytes(bytes: Uint8Array, start: number): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(bytes.subarray(stringStart(bytes, start), skipString(bytes, start)));
-}
-
-/** Bytes shared with the string before, the number of further bytes, and those. */
-function writeFrontCoded(target: ByteWriter, previous: Uint8Array, next: Uint8Array): void {
-  const length = Math.min(previous.length, next.length);
-  let shared = 0;
-  while (shared < length && previous[shared] === next[shared]) shared++;
-  target.uvarint(shared);
-  target.uvarint(next.length - shared);
-  target.bytes(next.subarray(shared));
 }
 
 /** Key of a pair in the fences: its name's number, big-endian, and its value. */

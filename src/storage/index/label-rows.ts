@@ -195,6 +195,19 @@ function enlarged(array: Uint32Array<ArrayBuffer>, length: number): Uint32Array<
   return grown;
 }
 
+/** The order of `Labels.compare` on canonical label bytes. */
+export function compareLabelBytes(a: Uint8Array, b: Uint8Array): number {
+  let i = 0;
+  let j = 0;
+  while (i < a.length && j < b.length) {
+    const order = compareStrings(a, i, b, j);
+    if (order !== 0) return order;
+    i = skipString(a, i);
+    j = skipString(b, j);
+  }
+  return a.length - i - (b.length - j);
+}
+
 /** Compares two strings that lie as length and bytes: by their bytes, not their lengths. */
 export function compareStrings(a: Uint8Array, aStart: number, b: Uint8Array, bStart: number): number {
   let i = stringStart(a, aStart);

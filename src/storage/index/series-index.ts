@@ -1,14 +1,14 @@
 // Finds series in a part by matchers, and gives their labels (docs/formats/index.md). All reads go through the shared block
 // cache; nothing but the roots is held. Positions are ranks in label order.
-import { ByteReader, TimbalaError } from '../../base/index.ts';
+import { ByteReader, ByteWriter, TimbalaError } from '../../base/index.ts';
 import { compareUtf8, Labels, type Matcher } from '../../model/index.ts';
 import type { BlockTree, Leaf } from './block-tree.ts';
 import { pairKey, postingsBlockBytes, unzigzag } from './index-writer.ts';
 import { decodePostings } from './postings.ts';
+import { type StringTable, StringTableBuilder } from './string-table.ts';
 import { allRuns, countOf, expand, intersect, noRuns, type Runs, subtract, unite } from './runs.ts';
 
 const utf8Encoder = new TextEncoder();
-const utf8Decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** Per part, label strings kept beside the block cache. */
 const pairStringsMax = 2048;
@@ -17,14 +17,14 @@ const matcherResultsMax = 16;
 const matcherResultRunsMax = 65_536;
 
 export interface NamesLeaf extends Leaf {
-  readonly names: readonly string[];
+  readonly names: StringTable;
   /** The first pair of each name. */
   readonly firstPairs: Uint32Array;
 }
 
 export interface PairsLeaf extends Leaf {
   readonly nameIds: Uint32Array;
-  readonly values: readonly string[];
+  readonly values: StringTable;
   readonly seriesCounts: Uint32Array;
   /** Where a list lies in the stream; for a single series, its position. */
   readonly listStarts: Float64Array;
@@ -68,6 +68,8 @@ export class SeriesIndex {
   readonly #counts: SeriesIndexCounts;
   readonly #pairStrings = new Map<number, readonly [name: string, value: string]>();
   readonly #matcherResults = new Map<string, Runs>();
+  /** The row that `labelBytes` wrote last: its pairs, and where each ends. */
+  readonly #walk = { ids: [] as number[], ends: [] as number[], bytes: new ByteWriter() };
 
   constructor(trees: SeriesIndexTrees, counts: SeriesIndexCounts) {
     this.#trees = trees;
@@ -88,6 +90,40 @@ export class SeriesIndex {
     return (leaf.labels[row] = new Labels(strings));
   }
 
+  /**
+   * The canonical bytes of a series' labels: a view, valid until the next call. Neighbours share most of their labels, so
+   * that a walk in order only writes what changes.
+   */
+  labelBytes(position: number): Uint8Array {
+    const leaf = this.#trees.series.leafAt(position);
+    const row = position - leaf.firstOrdinal;
+    const start = row === 0 ? 0 : (leaf.ends[row - 1] as number);
+    const count = (leaf.ends[row] as number) - start;
+    const { ids, ends, bytes } = this.#walk;
+    let i = 0;
+    while (i < count && i < ids.length && ids[i] === leaf.pairs[start + i]) i++;
+    ids.length = ends.length = i;
+    bytes.truncate(i === 0 ? 0 : (ends[i - 1] as number));
+    for (; i < count; i++) {
+      const id = leaf.pairs[start + i] as number;
+      this.#writePair(id, bytes);
+      ids.push(id);
+      ends.push(bytes.length);
+    }
+    return bytes.view();
+  }
+
+  #writePair(id: number, target: ByteWriter): void {
+    const leaf = this.#trees.pairs.leafAt(id);
+    const index = id - leaf.firstOrdinal;
+    const nameId = leaf.nameIds[index] as number;
+    const names = this.#trees.names.leafAt(nameId);
+    for (const string of [names.names.bytesOf(nameId - names.firstOrdinal), leaf.values.bytesOf(index)]) {
+      target.uvarint(string.length);
+      target.bytes(string);
+    }
+  }
+
   timelineId(position: number): number {
     const leaf = this.#trees.series.leafAt(position);
     return leaf.timelines[position - leaf.firstOrdinal] as number;
@@ -100,7 +136,7 @@ export class SeriesIndex {
     const index = id - leaf.firstOrdinal;
     const nameId = leaf.nameIds[index] as number;
     const names = this.#trees.names.leafAt(nameId);
-    const pair = [names.names[nameId - names.firstOrdinal] as string, leaf.values[index] as string] as const;
+    const pair = [names.names.get(nameId - names.firstOrdinal), leaf.values.get(index)] as const;
     if (this.#pairStrings.size >= pairStringsMax) this.#pairStrings.clear();
     this.#pairStrings.set(id, pair);
     return pair;
@@ -179,7 +215,7 @@ export class SeriesIndex {
     const prefix = matcher.operator === '=~' && !excluding ? matcher.prefix : '';
     const lists: Runs[] = [];
     this.#forEachValue(range, prefix, (leaf, index) => {
-      if (matcher.matches(leaf.values[index] as string) !== excluding) lists.push(this.#runsOfPair(leaf, index));
+      if (matcher.matches(leaf.values.get(index)) !== excluding) lists.push(this.#runsOfPair(leaf, index));
     });
     const runs = unite(lists, this.#counts.series);
     if (runs.length <= matcherResultRunsMax) {
@@ -199,7 +235,7 @@ export class SeriesIndex {
       const from = Math.max(first - leaf.firstOrdinal, 0);
       const to = Math.min(range.end - leaf.firstOrdinal, leaf.count);
       for (let index = from; index < to; index++) {
-        if (prefix !== '' && !(leaf.values[index] as string).startsWith(prefix)) return;
+        if (prefix !== '' && !leaf.values.get(index).startsWith(prefix)) return;
         visit(leaf, index);
       }
     }
@@ -207,12 +243,13 @@ export class SeriesIndex {
 
   /** The first pair of a name whose value is not below `value`. */
   #lowerBound(range: NameRange, value: string): number {
-    const leaf = this.#trees.pairs.leafForKey(pairKey(range.nameId, utf8Encoder.encode(value)));
+    const bytes = utf8Encoder.encode(value);
+    const leaf = this.#trees.pairs.leafForKey(pairKey(range.nameId, bytes));
     let low = Math.max(range.first - leaf.firstOrdinal, 0);
     let high = Math.min(range.end - leaf.firstOrdinal, leaf.count);
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (compareUtf8(leaf.values[middle] as string, value) < 0) low = middle + 1;
+      if (Buffer.compare(leaf.values.bytesOf(middle), bytes) < 0) low = middle + 1;
       else high = middle;
     }
     return leaf.firstOrdinal + low;
@@ -225,7 +262,7 @@ export class SeriesIndex {
     if (id >= range.end) return noRuns;
     const leaf = this.#trees.pairs.leafAt(id);
     const index = id - leaf.firstOrdinal;
-    return leaf.values[index] === value ? this.#runsOfPair(leaf, index) : noRuns;
+    return leaf.values.get(index) === value ? this.#runsOfPair(leaf, index) : noRuns;
   }
 
   #runsOfPair(leaf: PairsLeaf, index: number): Runs {
@@ -271,7 +308,7 @@ export class SeriesIndex {
 
   /** Names of labels of series that satisfy every matcher, sorted by bytes. */
   labelNames(matchers: readonly Matcher[]): string[] {
-    const all = [...this.#trees.names.leaves(0, this.#counts.names)].flatMap((leaf) => leaf.names);
+    const all = [...this.#trees.names.leaves(0, this.#counts.names)].flatMap((leaf) => leaf.names.all());
     if (matchers.length === 0) return all;
     const found = new Set<string>();
     for (const position of this.select(matchers)) {
@@ -288,7 +325,7 @@ export class SeriesIndex {
     if (!range) return [];
     const values: string[] = [];
     if (matchers.length === 0) {
-      this.#forEachValue(range, '', (leaf, index) => values.push(leaf.values[index] as string));
+      this.#forEachValue(range, '', (leaf, index) => values.push(leaf.values.get(index)));
       return values;
     }
     const selected = this.#selectRuns(matchers);
@@ -299,7 +336,7 @@ export class SeriesIndex {
       return [...found].sort(compareUtf8);
     }
     this.#forEachValue(range, '', (leaf, index) => {
-      if (intersect(selected, this.#runsOfPair(leaf, index)).length > 0) values.push(leaf.values[index] as string);
+      if (intersect(selected, this.#runsOfPair(leaf, index)).length > 0) values.push(leaf.values.get(index));
     });
     return values;
   }
@@ -310,72 +347,39 @@ export class SeriesIndex {
     const range = this.#nameRange(name);
     if (range) {
       this.#forEachValue(range, '', (leaf, index) => {
-        counts.set(leaf.values[index] as string, leaf.seriesCounts[index] as number);
+        counts.set(leaf.values.get(index), leaf.seriesCounts[index] as number);
       });
     }
     return counts;
   }
 }
 
-/** Reads what index-writer.ts's `writeFrontCoded` wrote; keeps the bytes, because strings don't share them. */
-class FrontCodedReader {
-  readonly #reader: ByteReader;
-  #previous: Uint8Array = new Uint8Array(0);
-
-  constructor(reader: ByteReader) {
-    this.#reader = reader;
-  }
-
-  reset(): void {
-    this.#previous = new Uint8Array(0);
-  }
-
-  next(): string {
-    const shared = this.#reader.uvarint();
-    const suffix = this.#reader.bytes(this.#reader.uvarint());
-    if (shared > this.#previous.length) throw new TimbalaError('DECODE_FRONT', `${shared} bytes shared of fewer`);
-    const bytes = new Uint8Array(shared + suffix.length);
-    bytes.set(this.#previous.subarray(0, shared));
-    bytes.set(suffix, shared);
-    this.#previous = bytes;
-    try {
-      return utf8Decoder.decode(bytes);
-    } catch (cause) {
-      throw new TimbalaError('DECODE_UTF8', `invalid UTF-8 before ${this.#reader.position}`, { cause });
-    }
-  }
-}
-
 export function decodeNamesLeaf(payload: Uint8Array, firstOrdinal: number): NamesLeaf {
   const reader = new ByteReader(payload);
-  const strings = new FrontCodedReader(reader);
   const count = boundedCount(reader);
-  const names: string[] = [];
+  const names = new StringTableBuilder(count);
   const firstPairs = new Uint32Array(count);
   for (let i = 0; i < count; i++) {
-    names.push(strings.next());
+    names.readFrontCoded(reader);
     firstPairs[i] = reader.uvarint();
   }
-  return { firstOrdinal, count, names, firstPairs, sizeBytes: 4 * payload.length + 64 * count };
+  return { firstOrdinal, count, names: names.finish(), firstPairs, sizeBytes: 4 * payload.length + 64 * count };
 }
 
 export function decodePairsLeaf(payload: Uint8Array, firstOrdinal: number): PairsLeaf {
   const reader = new ByteReader(payload);
-  const strings = new FrontCodedReader(reader);
   const count = boundedCount(reader);
   let nameId = reader.uvarint();
   let stream = reader.uvarint();
-  const values: string[] = [];
+  const values = new StringTableBuilder(count);
   const nameIds = new Uint32Array(count);
   const seriesCounts = new Uint32Array(count);
   const listStarts = new Float64Array(count);
   const listBytes = new Uint32Array(count);
   for (let i = 0; i < count; i++) {
-    const nameDelta = reader.uvarint();
-    if (nameDelta > 0) strings.reset();
-    nameId += nameDelta;
+    nameId += reader.uvarint();
     nameIds[i] = nameId;
-    values.push(strings.next());
+    values.readFrontCoded(reader);
     seriesCounts[i] = reader.uvarint();
     const last = reader.uvarint();
     if (seriesCounts[i] === 1) {
@@ -386,8 +390,8 @@ export function decodePairsLeaf(payload: Uint8Array, firstOrdinal: number): Pair
       stream += last;
     }
   }
-  const sizeBytes = 4 * payload.length + 96 * count;
-  return { firstOrdinal, count, nameIds, values, seriesCounts, listStarts, listBytes, sizeBytes };
+  const sizeBytes = 6 * payload.length + 96 * count;
+  return { firstOrdinal, count, nameIds, values: values.finish(), seriesCounts, listStarts, listBytes, sizeBytes };
 }
 
 export function decodePostingsLeaf(payload: Uint8Array, firstOrdinal: number): PostingsLeaf {

@@ -1,7 +1,8 @@
 // Unites parts: series in label order, samples by time, two values at one timestamp by the merge order. What tombstones
 // mask and what is older than the horizon is left out.
 import { present } from '../../base/index.ts';
-import { compareValueBits, encodeLabels, Labels, SampleBuffer } from '../../model/index.ts';
+import { compareValueBits, type Labels, SampleBuffer } from '../../model/index.ts';
+import { compareLabelBytes } from '../index/label-rows.ts';
 import type { Part } from './part.ts';
 import { lowerBound } from './slots.ts';
 import type { MergeOptions, PartSeries, SeriesSource, TimeInterval } from './types.ts';
@@ -18,7 +19,7 @@ export function mergeParts(inputs: readonly Part[], options: MergeOptions = {}):
 interface Cursor {
   readonly part: Part;
   position: number;
-  labels: Labels;
+  labelBytes: Uint8Array;
 }
 
 class PartMerger implements SeriesSource {
@@ -32,46 +33,48 @@ class PartMerger implements SeriesSource {
   constructor(inputs: readonly Part[], options: MergeOptions) {
     this.#options = options;
     for (const part of [...inputs].sort((a, b) => a.meta.minTimeMs - b.meta.minTimeMs)) {
-      if (part.meta.seriesCount > 0) this.#cursors.push({ part, position: 0, labels: part.labels(0) });
+      if (part.meta.seriesCount > 0) this.#cursors.push({ part, position: 0, labelBytes: part.labelBytes(0) });
     }
   }
 
   next(): PartSeries | undefined {
     for (;;) {
-      const labels = this.#nextLabels();
-      if (!labels) return undefined;
+      const least = this.#least();
+      if (!least) return undefined;
+      const { part, position, labelBytes } = least;
+      const fingerprint = part.fingerprint(position);
+      const labels = (): Labels => part.labels(position);
       this.#samples.clear();
-      const labelBytes = encodeLabels(labels);
-      const fingerprint = this.#takeSamples(labels);
-      const intervals = this.#options.deletedIntervals?.(() => labels, fingerprint) ?? [];
+      this.#takeSamples(labelBytes);
+      const intervals = this.#options.deletedIntervals?.(labels, fingerprint) ?? [];
       for (const interval of intervals) removeInterval(this.#samples, interval);
       if (this.#samples.count > 0) return { labelBytes, fingerprint, samples: this.#samples };
     }
   }
 
-  #nextLabels(): Labels | undefined {
-    let least: Labels | undefined;
-    for (const { labels } of this.#cursors) if (!least || Labels.compare(labels, least) < 0) least = labels;
-    return least;
+  /** A copy of the cursor of the first series in label order. */
+  #least(): Cursor | undefined {
+    let least: Cursor | undefined;
+    for (const cursor of this.#cursors) {
+      if (!least || compareCursors(cursor, least) < 0) least = cursor;
+    }
+    return least && { ...least };
   }
 
-  /** Reads the series from every input that has it, and moves those on; returns its fingerprint. */
-  #takeSamples(labels: Labels): Uint8Array {
+  /** Reads the series from every input that has it, and moves those on. */
+  #takeSamples(labelBytes: Uint8Array): void {
     const horizonMs = this.#options.horizonMs ?? Number.NEGATIVE_INFINITY;
-    let fingerprint: Uint8Array | undefined;
     let anyEnded = false;
     for (const cursor of this.#cursors) {
-      if (cursor.labels !== labels && Labels.compare(cursor.labels, labels) !== 0) continue;
-      fingerprint ??= cursor.part.fingerprint(cursor.position);
+      if (Buffer.compare(cursor.labelBytes, labelBytes) !== 0) continue;
       this.#append(cursor, horizonMs);
       cursor.position++;
-      if (cursor.position < cursor.part.meta.seriesCount) cursor.labels = cursor.part.labels(cursor.position);
+      if (cursor.position < cursor.part.meta.seriesCount) cursor.labelBytes = cursor.part.labelBytes(cursor.position);
       else anyEnded = true;
     }
     if (anyEnded) {
       this.#cursors = this.#cursors.filter((cursor) => cursor.position < cursor.part.meta.seriesCount);
     }
-    return present(fingerprint, 'fingerprint');
   }
 
   #append({ part, position }: Cursor, horizonMs: number): void {
@@ -86,6 +89,11 @@ class PartMerger implements SeriesSource {
     unite(samples, this.#other, this.#merged);
     [this.#samples, this.#merged] = [this.#merged, samples];
   }
+}
+
+/** Inputs mostly stand at the same series, which a comparison of all bytes tells fastest. */
+function compareCursors(a: Cursor, b: Cursor): number {
+  return Buffer.compare(a.labelBytes, b.labelBytes) === 0 ? 0 : compareLabelBytes(a.labelBytes, b.labelBytes);
 }
 
 /** The union of two buffers; of two values at one timestamp the greater in the merge order stays. */

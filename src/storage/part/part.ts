@@ -1,7 +1,7 @@
 // Reads a part. Opening reads meta.json and the footer of the index, whose fences stay pinned (≤ 64 KiB); everything else
 // comes through the shared block cache, block by block. docs/formats/part.md.
 import { assert } from '../../base/index.ts';
-import { encodeLabels, type Labels, type Matcher, SampleBuffer } from '../../model/index.ts';
+import { type Labels, type Matcher, SampleBuffer } from '../../model/index.ts';
 import type { Disk } from '../../ports/index.ts';
 import type { PagesKernel } from '../../wasm/index.ts';
 import type { PartCaches } from '../index/block-cache.ts';
@@ -116,12 +116,14 @@ export class Part {
 
   /** The canonical bytes of the same labels: a copy. */
   labelBytes(position: number): Uint8Array {
-    return encodeLabels(this.labels(position));
+    this.#checkPosition(position);
+    return this.#series.labelBytes(position).slice();
   }
 
   /** The series' fingerprint: 16 bytes, a copy. */
   fingerprint(position: number): Uint8Array {
-    return this.#kernel.fingerprint(this.labelBytes(position)).slice();
+    this.#checkPosition(position);
+    return this.#kernel.fingerprint(this.#series.labelBytes(position)).slice();
   }
 
   /**
