@@ -35,7 +35,7 @@ export interface HttpAnswer {
 export type HttpHandler = (request: HttpRequest) => HttpAnswer | Promise<HttpAnswer>;
 
 export interface HttpRoute {
-  /** Other methods get 405 (OPTIONS excepted: 204). HEAD is not implied by GET. */
+  /** Other methods get 405. HEAD is not implied by GET. */
   readonly methods: readonly string[];
   /** `/fixed/:parameter/path`. */
   readonly path: string;

@@ -46,7 +46,7 @@ export function nodeRoutes(dependencies: RouteDependencies): HttpRoute[] {
   const { queue, queries, metrics, flags } = dependencies;
   const routes: HttpRoute[] = [];
   const add = (methods: readonly string[], path: string, handler: HttpHandler): void => {
-    routes.push({ methods, path, handler: withCors(metrics.instrument(path, handler)) });
+    routes.push({ methods: [...methods, 'OPTIONS'], path, handler: withCors(metrics.instrument(path, handler)) });
   };
   const addQuery = (methods: readonly string[], path: string, endpoint: ApiCall['endpoint']): void =>
     add(methods, path, (request) => queries.answer(request, endpoint));
@@ -102,10 +102,10 @@ function maintenance(run: () => Promise<void>): HttpHandler {
   };
 }
 
-/** As Prometheus answers with its default --web.cors.origin. */
+/** Answers pages of other origins as Prometheus does with its default --web.cors.origin. */
 function withCors(handler: HttpHandler): HttpHandler {
   return async (request) => {
-    const answer = await handler(request);
+    const answer = request.method === 'OPTIONS' ? { status: 204, headers: {} } : await handler(request);
     const origin = request.header('origin');
     if (origin === undefined) return answer;
     const vary = [answer.headers['vary'], 'origin'].filter(Boolean).join(', ');

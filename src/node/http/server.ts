@@ -169,9 +169,8 @@ async function answerRequest(router: Router, message: IncomingMessage, response:
   if (methods.includes(message.method ?? '')) {
     return handler(new SocketRequest(message, response, target, match.parameters));
   }
-  if (message.method === 'OPTIONS') return { status: 204, headers: {} };
   // A known path with another method: 405, as Prometheus answers.
-  const allow = [...methods, 'OPTIONS'].sort().join(', ');
+  const allow = [...methods].sort().join(', ');
   return { status: 405, headers: { ...plainText, allow }, body: 'Method Not Allowed\n' };
 }
 
