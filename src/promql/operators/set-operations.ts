@@ -11,6 +11,8 @@ interface Kept {
   readonly side: VectorOperator;
   readonly index: number;
   readonly mask: Uint8Array | undefined;
+  /** Where the series has been read already. */
+  readonly row: Row | undefined;
 }
 
 export class SetOperationOperator implements VectorOperator {
@@ -29,16 +31,18 @@ export class SetOperationOperator implements VectorOperator {
     const kept: Kept[] = [];
     for (const group of groups) {
       if (node.operator === 'or') {
-        for (const index of group.left) kept.push({ side: left, index, mask: undefined });
-        if (group.right.length === 0) continue;
-        const mask =
-          group.left.length === 0 ? undefined : inverted(presenceOf(left, group.left, stepsCount, evaluation));
-        for (const index of group.right) kept.push({ side: right, index, mask });
+        // What is read for its presence would be read again for the result: it is kept instead.
+        const rows = group.right.length > 0 ? readRows(left, group.left, stepsCount, evaluation) : [];
+        const mask = rows.length > 0 ? inverted(presenceIn(rows, stepsCount)) : undefined;
+        for (const [position, index] of group.left.entries()) {
+          kept.push({ side: left, index, mask: undefined, row: rows[position] });
+        }
+        for (const index of group.right) kept.push({ side: right, index, mask, row: undefined });
       } else if (group.left.length > 0) {
         if (node.operator === 'and' && group.right.length === 0) continue;
         const presence = presenceOf(right, group.right, stepsCount, evaluation);
         const mask = node.operator === 'and' ? presence : inverted(presence);
-        for (const index of group.left) kept.push({ side: left, index, mask });
+        for (const index of group.left) kept.push({ side: left, index, mask, row: undefined });
       }
     }
     // Prometheus's order: the left side's series, then the right side's.
@@ -50,8 +54,9 @@ export class SetOperationOperator implements VectorOperator {
   }
 
   read(index: number, row: Row): void {
-    const { side, index: sideIndex, mask } = this.#kept[index] as Kept;
-    side.read(sideIndex, row);
+    const { side, index: sideIndex, mask, row: ready } = this.#kept[index] as Kept;
+    if (ready) row.copyFrom(ready);
+    else side.read(sideIndex, row);
     if (mask) keepWhere(mask, row);
   }
 }
@@ -81,11 +86,35 @@ function presenceOf(
   for (const index of indexes) {
     operator.read(index, row);
     if (row.isFull) return presence.fill(1);
-    for (let step = 0; step < stepsCount; step++) {
-      presence[step] = (presence[step] as number) | (row.presence[step] as number);
-    }
+    addPresence(presence, row);
   }
   return presence;
+}
+
+function readRows(
+  operator: VectorOperator,
+  indexes: readonly number[],
+  stepsCount: number,
+  evaluation: Evaluation,
+): Row[] {
+  return indexes.map((index) => {
+    evaluation.control.addBytes(Row.bytes(stepsCount));
+    const row = new Row(stepsCount);
+    operator.read(index, row);
+    return row;
+  });
+}
+
+function presenceIn(rows: readonly Row[], stepsCount: number): Uint8Array {
+  const presence = new Uint8Array(stepsCount);
+  for (const row of rows) addPresence(presence, row);
+  return presence;
+}
+
+function addPresence(presence: Uint8Array, row: Row): void {
+  for (let step = 0; step < presence.length; step++) {
+    presence[step] = (presence[step] as number) | (row.presence[step] as number);
+  }
 }
 
 function inverted(presence: Uint8Array): Uint8Array {

@@ -149,6 +149,13 @@ function pairs({ left: many, right: one }: MatchGroup): Result[] {
   return many.map((manyIndex) => ({ manyIndex, oneIndex, row: undefined }));
 }
 
+interface Failure {
+  readonly step: number;
+  /** Of failures at one step the lowest is reported: duplicates, in the order of series, before matches. */
+  readonly rank: number;
+  readonly makeError: () => Error;
+}
+
 /** Evaluates groups whose series have to be told apart step by step. */
 class GroupEvaluator {
   readonly #matching: VectorMatching;
@@ -158,6 +165,7 @@ class GroupEvaluator {
   readonly #stepsCount: number;
   readonly #evaluation: Evaluation;
   #manySidePresence: Uint8Array | undefined;
+  #failure: Failure | undefined;
 
   constructor(
     matching: VectorMatching,
@@ -175,24 +183,30 @@ class GroupEvaluator {
     this.#evaluation = evaluation;
   }
 
-  /** Duplicates anywhere come before what is wrong with any match, as in Prometheus. */
+  /** Of several things wrong, the one at the first step is reported: Prometheus goes step by step. */
   evaluate(groups: readonly MatchGroup[]): Result[] {
-    const read = groups.map((group) => {
-      const oneRows = group.right.map((index) => this.#readRow(this.#sides.one, index));
-      this.#rejectDuplicates(group.right, oneRows);
-      return { group, oneRows };
-    });
-    return read.flatMap(({ group, oneRows }) => this.#evaluateGroup(group, oneRows));
+    const results = groups.flatMap((group) => this.#evaluateGroup(group));
+    if (this.#failure) throw this.#failure.makeError();
+    return results;
   }
 
-  #evaluateGroup({ left: many, right: one }: MatchGroup, oneRows: readonly Row[]): Result[] {
+  #fail(failure: Failure): void {
+    const earlier = this.#failure;
+    if (!earlier || failure.step < earlier.step || (failure.step === earlier.step && failure.rank < earlier.rank)) {
+      this.#failure = failure;
+    }
+  }
+
+  #evaluateGroup({ left: many, right: one }: MatchGroup): Result[] {
+    const oneRows = one.map((index) => this.#readRow(this.#sides.one, index));
+    this.#findDuplicates(one, oneRows);
     const results: Result[] = [];
     const matchedByResult = new Map<string, Uint8Array>();
     for (const manyIndex of many) {
       const manyRow = this.#readRow(this.#sides.many, manyIndex);
       for (const [position, oneRow] of oneRows.entries()) {
         const oneIndex = one[position] as number;
-        this.#rejectSecondMatch(matchedByResult, this.#labelsOf(manyIndex, oneIndex), manyRow, oneRow);
+        this.#findSecondMatch(matchedByResult, this.#labelsOf(manyIndex, oneIndex), manyRow, oneRow);
         const row = new Row(this.#stepsCount);
         if (this.#sides.oneIsLeft) this.#combine(oneRow, manyRow, row, 'left');
         else this.#combine(manyRow, oneRow, row, 'left');
@@ -212,7 +226,7 @@ class GroupEvaluator {
   }
 
   /** Two series of one signature on the "one" side at a step where the other side has anything at all. */
-  #rejectDuplicates(one: readonly number[], rows: readonly Row[]): void {
+  #findDuplicates(one: readonly number[], rows: readonly Row[]): void {
     if (one.length < 2) return;
     const owner = new Int32Array(this.#stepsCount).fill(-1);
     for (const [position, row] of rows.entries()) {
@@ -221,7 +235,8 @@ class GroupEvaluator {
         const earlier = owner[step] as number;
         if (earlier < 0) owner[step] = position;
         else if (this.#manyPresence()[step] === 1) {
-          throw this.#duplicateError(one[earlier] as number, one[position] as number);
+          const [first, second] = [one[earlier] as number, one[position] as number];
+          this.#fail({ step, rank: second, makeError: () => this.#duplicateError(first, second) });
         }
       }
     }
@@ -241,7 +256,7 @@ class GroupEvaluator {
     return presence;
   }
 
-  #rejectSecondMatch(matchedByResult: Map<string, Uint8Array>, labels: Labels, manyRow: Row, oneRow: Row): void {
+  #findSecondMatch(matchedByResult: Map<string, Uint8Array>, labels: Labels, manyRow: Row, oneRow: Row): void {
     const oneToOne = this.#matching.cardinality === 'one-to-one';
     const key = oneToOne ? '' : labels.key();
     let matched = matchedByResult.get(key);
@@ -252,11 +267,11 @@ class GroupEvaluator {
     for (let step = 0; step < this.#stepsCount; step++) {
       if (manyRow.presence[step] === 0 || oneRow.presence[step] === 0) continue;
       if (matched[step] === 1) {
-        throw executionError(
-          oneToOne
-            ? 'multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)'
-            : 'multiple matches for labels: grouping labels must ensure unique matches',
-        );
+        const remedy = oneToOne
+          ? 'many-to-one matching must be explicit (group_left/group_right)'
+          : 'grouping labels must ensure unique matches';
+        const makeError = (): Error => executionError(`multiple matches for labels: ${remedy}`);
+        this.#fail({ step, rank: Infinity, makeError });
       }
       matched[step] = 1;
     }
