@@ -33,15 +33,5 @@ export function formatPosition(text: string, offset: number): string {
   const before = text.slice(0, offset);
   const lineStart = before.lastIndexOf('\n') + 1;
   const line = before.split('\n').length;
-  return `${line}:${utf8Length(before.slice(lineStart)) + 1}`;
-}
-
-/** Bytes of a string in UTF-8 (a lone surrogate counts as the replacement character). */
-function utf8Length(text: string): number {
-  let bytes = 0;
-  for (const character of text) {
-    const code = character.codePointAt(0) ?? 0;
-    bytes += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-  }
-  return bytes;
+  return `${line}:${Buffer.byteLength(before.slice(lineStart)) + 1}`;
 }

@@ -198,11 +198,9 @@ class Parser {
     const tokens = this.#tokens;
     return tokens.within('aggregation', () => {
       const before = this.#grouping();
-      const list = this.#argumentList();
-      const listEnd = list.end;
-      const after = before ?? this.#grouping();
-      const position = { start: operator.start, end: before ? listEnd : (after?.end ?? listEnd) };
-      const values = list.arguments;
+      const { arguments: values, end: listEnd } = this.#argumentList();
+      const grouping = before ?? this.#grouping();
+      const position = { start: operator.start, end: Math.max(listEnd, grouping?.end ?? 0) };
       if (values.length === 0) throw tokens.error(position, 'no arguments for aggregate expression provided');
       const wanted = aggregatorsWithParameter.has(operator.kind) ? 2 : 1;
       const expression = values[wanted - 1];
@@ -215,8 +213,8 @@ class Parser {
         operator: operator.kind as AggregationOperator,
         expression,
         parameter: wanted === 2 ? values[0] : undefined,
-        grouping: after?.names ?? [],
-        without: after?.without ?? false,
+        grouping: grouping?.names ?? [],
+        without: grouping?.without ?? false,
         position,
       };
     });
