@@ -56,8 +56,8 @@ test('log: the golden segment is what the writer writes, and is read back', asyn
     lane: 0,
     segmentBytesMax: 1 << 20,
     lingerMs: 1,
-    onFatal: assert.fail,
-    onGenerationFailed: assert.fail,
+    onFatal: (error: unknown) => assert.fail(String(error)),
+    onGenerationFailed: (generation) => assert.fail(String(generation)),
   });
   writer.beginGeneration(1);
   const series = new SeriesRecordWriter();
@@ -82,7 +82,7 @@ test('log: the golden segment is what the writer writes, and is read back', asyn
 
 test('MANIFEST: the golden file is what commits write, and is read back', () => {
   const disk = new SimDisk();
-  const options = { random: new SimRandom(2), onFatal: assert.fail };
+  const options = { random: new SimRandom(2), onFatal: (error: unknown) => assert.fail(String(error)) };
   const manifest = Manifest.open({ ...options, disk });
   const part = {
     id: 1,
