@@ -210,7 +210,6 @@ test('snappy: every copy length and offset gives the right bytes', () => {
 });
 
 test('snappy: a copy or literal that reaches beyond the input, the declared length or the start is refused', () => {
-  const kernel = createKernel();
   // Each would fill its declared length exactly, were it not for the mistake.
   const blocks: [string, number[]][] = [
     ['no length', []],
@@ -227,11 +226,9 @@ test('snappy: a copy or literal that reaches beyond the input, the declared leng
     ['copy cut off', [2, 0, 97, 0x02, 1]],
   ];
   for (const [what, block] of blocks) {
-    assert.throws(
-      () => decodeBody(kernel, Uint8Array.from(block)),
-      /^TimbalaError: WIRE_CORRUPT: snappy: invalid/,
-      what,
-    );
+    // A new kernel each, so that zeros lie behind the block.
+    const decode = (): WireBatch => decodeBody(createKernel(), Uint8Array.from(block));
+    assert.throws(decode, /^TimbalaError: WIRE_CORRUPT: snappy: invalid/, what);
   }
 });
 
@@ -553,6 +550,30 @@ test('a label value that looks like a sample is not taken for one', () => {
   for (const request of [...requests, ...requests, Buffer.concat(requests)]) {
     const expected = referenceRequest(request, 0n, BigInt(maxMs));
     assert.deepEqual(sorted(readBatch(decodeBody(kernel, wrapSnappy(request), 0), head)), sorted(expected));
+  }
+});
+
+test('what only looks like a sample behind the labels of a known series is read as what it is', () => {
+  const kernel = createKernel();
+  const labels = metricField('m');
+  const decode = (sample: Buffer): WireBatch =>
+    decodeBody(kernel, wrapSnappy(bytesField(1, Buffer.concat([labels, sample]))), -Infinity, Infinity);
+  decode(sampleField(nowMs)).setReference(0, 1);
+  const timestamp = varintField(2, nowMs);
+  // Each has the length, and all but one of the bytes, of a sample that is guessed.
+  const otherField = bytesField(2, Buffer.concat([fixed64Field(9, 5n), timestamp]));
+  assert.deepEqual([...decode(otherField).valueBits], [0n], 'a fixed64 of another number is not the value');
+  const otherTimestamp = bytesField(2, Buffer.concat([fixed64Field(1, 5n), varintField(3, nowMs)]));
+  assert.deepEqual([...decode(otherTimestamp).timestampsMs], [0n], 'a varint of another number is not the timestamp');
+  assert.equal(decode(bytesField(5, otherField.subarray(2))).rowsCount, 0, 'another field is not a sample');
+  const cutOff = sampleField(nowMs, 0n);
+  cutOff[1] = 8;
+  assert.throws(() => decode(cutOff), { code: 'WIRE_CORRUPT' }, 'a sample that is longer than its series');
+  for (let position = 0; position < 6; position++) {
+    const sample = sampleField(nowMs);
+    const at = sample.length - 6 + position;
+    sample[at] = (sample[at] ?? 0) ^ 0x80;
+    assert.throws(() => decode(sample), { code: 'WIRE_CORRUPT' }, 'a timestamp that ends early or not at all');
   }
 });
 
