@@ -1,7 +1,7 @@
 // Warnings and infos that a query gathers: Prometheus's texts, deduplicated, with the position of the expression that they are
 // about. As in Prometheus's API at most ten of each kind are given out, and the rest counted.
 import type { MonotonicityReport } from './functions/index.ts';
-import { formatGeneral } from './operators/general-format.ts';
+import { formatGeneral } from './numbers/index.ts';
 
 const shownMax = 10;
 

@@ -159,6 +159,11 @@ test('a series without a match is read all the same where that warns', async () 
   assert.equal(infos.length, 1);
 });
 
+test('clamp has no result at steps where its bounds are the wrong way round', async () => {
+  const queryable = loaded([[{ __name__: 'x' }, [5, 5, 5]]]);
+  assert.deepEqual(shown(await over('clamp(x, 1, time() / 60)', [0, 2], queryable)), ['{} 1@1 2@2']);
+});
+
 test('samples and memory are limited, and a query can be stopped', async () => {
   const queryable = loaded(two);
   const limited = (limits: ConstructorParameters<typeof LimitedQueryControl>[0]): Promise<QueryResult> =>

@@ -4,7 +4,7 @@ import * as mathematics from './math/index.ts';
 
 /**
  * `parameters`: the function's scalar arguments at this step, in their order; empty where optional ones were left out.
- * clamp with a maximum below its minimum has no result at all; callers ask clampIsEmpty first.
+ * clamp with a maximum below its minimum has no result at all, which is for callers to see to.
  */
 export type FloatFunction = (value: number, parameters: Float64Array) => number;
 
@@ -30,11 +30,6 @@ function round(value: number, parameters: Float64Array): number {
 function sgn(value: number): number {
   if (value < 0) return -1;
   return value > 0 ? 1 : value;
-}
-
-/** True where clamp(…) gives no sample at all. */
-export function clampIsEmpty(parameters: Float64Array): boolean {
-  return (parameters[1] as number) < (parameters[0] as number);
 }
 
 export const maxOf = goMax;

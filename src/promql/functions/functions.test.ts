@@ -3,16 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { compileRegex, Labels } from '../../model/index.ts';
-import {
-  clampIsEmpty,
-  floatFunctions,
-  KahanSum,
-  labelReplace,
-  maxOf,
-  minOf,
-  naturalCompare,
-  smoothingProblem,
-} from './index.ts';
+import { floatFunctions, KahanSum, labelReplace, maxOf, minOf, naturalCompare, smoothingProblem } from './index.ts';
 import { functionSignatures } from './signatures.ts';
 
 function call(name: string, value: number, ...parameters: number[]): number {
@@ -53,12 +44,6 @@ test('every function of one vector and scalars that the parser lets through is i
     if (!supported || first !== 'vector' || others.some((type) => type !== 'scalar')) continue;
     assert.notEqual(floatFunctions.has(name), elsewhere.includes(name), name);
   }
-});
-
-test('clamp has no result where its maximum lies below its minimum', () => {
-  assert.ok(clampIsEmpty(Float64Array.of(3, 2)));
-  assert.ok(!clampIsEmpty(Float64Array.of(3, 3)));
-  assert.ok(!clampIsEmpty(Float64Array.of(3, NaN)));
 });
 
 test('an infinity wins over NaN in max_of and min_of, as in Go', () => {

@@ -1,4 +1,4 @@
-export { clampIsEmpty, type FloatFunction, floatFunctions, maxOf, minOf } from './float-functions.ts';
+export { type FloatFunction, floatFunctions, maxOf, minOf } from './float-functions.ts';
 export { KahanSum } from './kahan.ts';
 export { labelReplace, naturalCompare } from './labels.ts';
 export { bucketFraction, bucketQuantile, MonotonicityReport, quantileOf, sortedQuantileOf } from './quantile.ts';

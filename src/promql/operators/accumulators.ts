@@ -83,7 +83,7 @@ export class SumAccumulator implements Accumulator {
       const sum = sums[step] as number;
       const total = sum + value;
       const error = Math.abs(sum) >= Math.abs(value) ? sum - total + value : value - total + sum;
-      // An infinite total ends compensation; total − total is NaN exactly for infinities and NaN.
+      // An infinite total has nothing left to compensate.
       compensations[step] = total === Infinity || total === -Infinity ? 0 : (compensations[step] as number) + error;
       sums[step] = total;
     }

@@ -124,10 +124,13 @@ function buildTimestamp(node: CallNode, grid: Grid, context: BuildContext): Vect
 }
 
 function buildLabelReplace(node: CallNode, grid: Grid, context: BuildContext): VectorOperator {
-  const [destination, replacement, source, pattern] = [1, 2, 3, 4].map((index) => stringArgument(node, index));
-  const input = vectorArgument(node, 0, grid, context);
-  const options = { destination, replacement, source, pattern } as Parameters<typeof replaceLabels>[1];
-  return replaceLabels(input, options, grid.stepsCount);
+  const options = {
+    destination: stringArgument(node, 1),
+    replacement: stringArgument(node, 2),
+    source: stringArgument(node, 3),
+    pattern: stringArgument(node, 4),
+  };
+  return replaceLabels(vectorArgument(node, 0, grid, context), options, grid.stepsCount);
 }
 
 function buildLabelJoin(node: CallNode, grid: Grid, context: BuildContext): VectorOperator {

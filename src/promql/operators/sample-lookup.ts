@@ -3,7 +3,7 @@
 import type { SampleBuffer } from '../../model/index.ts';
 import { type Grid, referenceMs, type Reference } from '../plan/grid.ts';
 
-/** What is kept by timestamps key stays below this; beyond it, the oldest half of a long query's targets is worked out anew. */
+/** What an operator keeps by timestamps key stays below this; beyond it all is forgotten, and worked out anew where it is met. */
 const keptBytesMax = 32 * 1024 * 1024;
 
 /** Indexes into samples by step; `isComplete`: every step has a sample. */

@@ -2,7 +2,7 @@
 // and step, so memory grows with k, not with the input.
 import type { AggregationNode } from '../plan/plan-node.ts';
 import { executionError } from './errors.ts';
-import { formatGeneral } from './general-format.ts';
+import { formatGeneral } from '../numbers/index.ts';
 import { groupSeries } from './grouping.ts';
 import { type Evaluation, type OutputSeries, Row, RowsOperator, type VectorOperator } from './operator.ts';
 import { highestFirst, lowestFirst, ValueHeaps } from './value-heap.ts';

@@ -1,5 +1,5 @@
-// Numbers as Go's %g prints them, for annotations only (results have their own format in numbers/): the fewest digits that
-// mean the value; with an exponent of at least two digits below 1e-4 and from 1e6 (or from 10^digits) on.
+// Numbers as Go's %g prints them, for annotations and errors (results have formats of their own): the fewest digits
+// that mean the value; with an exponent of at least two digits below 1e-4 and from 1e6 (or from 10^digits) on.
 
 /** `digits`: at most that many significant ones (%.2g); undefined: as many as the value needs. */
 export function formatGeneral(value: number, digits?: number): string {
