@@ -111,6 +111,23 @@ test('the reference SipHash gives the published vector', () => {
   assert.equal(referenceSipHash(new Uint8Array(0), key), 'a3817f04ba25a8e66df67214c7550293');
 });
 
+test('the examples of docs/formats/labels.md', () => {
+  const kernel = createKernel();
+  const batch = decodeSeries(
+    kernel,
+    oneSample('job', 'a', '__name__', 'up'),
+    oneSample('zone', '', '__name__', 'up', 'job', 'prometheus', 'ä', '\u{1f600}', 'instance', 'localhost:9090'),
+  );
+  assert.equal(hex(batch.newSeriesLabels(0)), '085f5f6e616d655f5f027570036a6f620161');
+  assert.equal(
+    hex(batch.newSeriesLabels(1)),
+    '085f5f6e616d655f5f02757008696e7374616e63650e6c6f63616c686f73743a39303930036a6f620a70726f6d65746865757302c3a404f09f9880',
+  );
+  assert.equal(hex(batch.newSeriesFingerprint(0)), '038046c1b00cf38a720eb9c278853e85');
+  assert.equal(hex(batch.newSeriesFingerprint(1)), '9ae77580d3f6968ae3dfd1985d7aedb2');
+  assert.deepEqual([...batch.partitions], [32_771, 59_290]);
+});
+
 test('any legal request gives what the reference decoder gives, cached or not, however it is compressed', () => {
   const kernel = createKernel();
   const head = new FakeHead();
