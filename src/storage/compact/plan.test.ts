@@ -82,6 +82,17 @@ suite('merge planning', () => {
     assert.deepEqual(plan([main, small], { eager: true })?.toSorted(), [main.id, small.id].toSorted());
   });
 
+  test('asked to, parts of the running day are merged too, and later ones join them when it is over', () => {
+    const today = [part(nowMs - 5 * hourMs, 0), part(nowMs - 3 * hourMs, 0)];
+    assert.equal(plan(today), undefined);
+    const decided = planMerge({ parts: today, nowMs, ageMs: () => 0, eager: true, mustRewrite: () => false });
+    assert.deepEqual(decided?.window, alignedWindow(nowMs, 1));
+    const merged = part(nowMs, 1, 2 * mib);
+    const later = part(nowMs, 0);
+    assert.equal(plan([merged, later]), undefined);
+    assert.deepEqual(plan([merged, later], { nowMs: nowMs + 2 * dayMs })?.toSorted(), [merged.id, later.id].toSorted());
+  });
+
   test('a lone part is left alone, unless deleted samples must go', () => {
     const lone = part(nowMs - 100 * dayMs, 0);
     assert.equal(plan([lone]), undefined);

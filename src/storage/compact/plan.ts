@@ -2,9 +2,9 @@
 // A catalog window (windows.ts) should hold one part. Parts of lower levels are merged as soon as their window has become
 // part of a larger one. Late parts, which came into a window that has its main part already, first gather: they are merged
 // among themselves, and into the main part when they are a tenth of it or have rested.
-import { gib, hourMs, present } from '../../base/index.ts';
+import { dayMs, gib, hourMs, present } from '../../base/index.ts';
 import type { PartEntry } from '../manifest/manifest-edit.ts';
-import { alignedWindow, catalogWindow, containsWindow, type Window } from '../windows.ts';
+import { alignedWindow, catalogWindow, containsWindow, type Window, windowSettleMs } from '../windows.ts';
 
 /** No merge writes more: it would hold up flushes, and double the space it takes, for too long. */
 export const mergeBytesMax = 32 * gib;
@@ -23,7 +23,7 @@ export interface PlanOptions {
   readonly nowMs: number;
   /** How long a part has been there, as far as this process knows. */
   readonly ageMs: (part: PartEntry) => number;
-  /** Merge everything that may be merged, without waiting for more. */
+  /** Merge everything that can be merged, without waiting for more; also today's parts, as if the day were over. */
   readonly eager: boolean;
   /** Parts that must be rewritten (deleted samples), alone if need be. */
   readonly mustRewrite: (part: PartEntry) => boolean;
@@ -32,7 +32,8 @@ export interface PlanOptions {
 
 /** The next merge, oldest window first; undefined where there is nothing to do. */
 export function planMerge(options: PlanOptions): MergePlan | undefined {
-  for (const { window, parts } of groupByWindow(options.parts, options.nowMs)) {
+  const catalogMs = options.eager ? options.nowMs + dayMs + windowSettleMs : options.nowMs;
+  for (const { window, parts } of groupByWindow(options.parts, catalogMs)) {
     const inputs = chooseInputs(parts, window, options);
     if (inputs.length > 0) return { inputs, window };
   }

@@ -29,7 +29,7 @@ export interface KeeperOptions extends StoragePorts {
 const maintenanceIntervalMs = 15 * secondMs;
 const mergeCacheBytes = 32 * mib;
 /** zstd's level by part level: flushed parts are short-lived and hold up the lane; large ones stay for years. */
-const compressionLevels = [1, 3, 6, 6];
+const compressionLevels = [1, 6, 6, 6];
 
 export class Keeper {
   /** What recovery found damaged and cut. */

@@ -10,13 +10,14 @@ interface KnownColumn {
 const columnSamplesMax = 1 << 20;
 
 export class TimestampKeys {
-  readonly #columns = new Map<string, KnownColumn[]>();
+  /** By a number made of length, first and last timestamp; columns under one number are compared in full. */
+  readonly #columns = new Map<number, KnownColumn[]>();
   readonly #pairs = new WeakMap<object, WeakMap<object, object>>();
   #samplesCount = 0;
 
   /** The key of the column [first, end) of `timestampsMs`. */
   ofColumn(timestampsMs: Float64Array, first: number, end: number): object | undefined {
-    const hash = `${end - first}:${timestampsMs[first]}:${timestampsMs[end - 1]}`;
+    const hash = (timestampsMs[first] as number) + 3 * (timestampsMs[end - 1] as number) + (end - first) / 1024;
     const known = this.#columns.get(hash);
     for (const column of known ?? []) if (equalColumn(column.timestampsMs, timestampsMs, first)) return column.key;
     this.#samplesCount += end - first;
