@@ -15,6 +15,7 @@ const keepAliveTimeoutMs = 75 * secondMs;
 // A request must have arrived whole by then; long enough for the largest body over a slow line.
 const requestTimeoutMs = 5 * minuteMs;
 const headersTimeoutMs = 30 * secondMs;
+const idleSweepMs = 20;
 // What is read beyond a refused body so that the connection can be used again; past that it is closed.
 const discardedBodyBytesMax = 8 * mib;
 
@@ -225,10 +226,12 @@ function bind(server: Server, host: string, port: number): Promise<void> {
 function closeServer(server: Server, graceMs: number): Promise<void> {
   return new Promise((resolve) => {
     const cut = setTimeout(() => server.closeAllConnections(), graceMs);
+    // A connection whose answer was under way becomes idle later.
+    const sweep = setInterval(() => server.closeIdleConnections(), idleSweepMs);
     server.close(() => {
       clearTimeout(cut);
+      clearInterval(sweep);
       resolve();
     });
-    server.closeIdleConnections();
   });
 }
