@@ -22,5 +22,5 @@ export {
   WireKernel,
   type WireLimits,
 } from './wire.ts';
-export { type MetricMetadata } from './wire-metadata.ts';
+export { metadataTypes, type MetricMetadata } from './wire-metadata.ts';
 export { labelLimits, type RejectionReason, type WireRejection } from './wire-rejections.ts';

@@ -4,14 +4,23 @@ import { ProtobufReader, wireType } from './wire-protobuf.ts';
 
 export interface MetricMetadata {
   readonly metric: string;
-  /** As the API shows it: 'counter', 'gauge', 'histogram', 'gaugehistogram', 'summary', 'info', 'stateset', 'unknown'. */
+  /** As the API shows it, one of `metadataTypes`. */
   readonly type: string;
   readonly help: string;
   readonly unit: string;
 }
 
-// The values of prometheus.MetricMetadata.MetricType.
-const typeNames = ['unknown', 'counter', 'gauge', 'histogram', 'gaugehistogram', 'summary', 'info', 'stateset'];
+/** The names of prometheus.MetricMetadata.MetricType, by value. */
+export const metadataTypes: readonly string[] = [
+  'unknown',
+  'counter',
+  'gauge',
+  'histogram',
+  'gaugehistogram',
+  'summary',
+  'info',
+  'stateset',
+];
 
 const field = { type: 1, metric: 2, help: 4, unit: 5 } as const;
 
@@ -21,7 +30,7 @@ export function parseMetadata(message: Uint8Array): MetricMetadata | undefined {
   let [metric, type, help, unit] = ['', 'unknown', '', ''];
   while (reader.next()) {
     if (reader.wireType === wireType.varint && reader.field === field.type)
-      type = typeNames[reader.integer] ?? 'unknown';
+      type = metadataTypes[reader.integer] ?? 'unknown';
     if (reader.wireType !== wireType.bytes) continue;
     if (reader.field === field.metric) metric = reader.text();
     else if (reader.field === field.help) help = reader.text();

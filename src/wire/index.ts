@@ -1,3 +1,3 @@
-export { encodeWriteRequest, metadataTypes, type WriteMetadata, type WriteSeries } from './remote-write-encoder.ts';
+export { encodeWriteRequest, type WriteSeries } from './remote-write-encoder.ts';
 export { wrapSnappy } from './snappy.ts';
 export { checkWriteHeaders, type HeaderRefusal } from './write-headers.ts';

@@ -1,6 +1,7 @@
 // Encodes remote write 1.0 requests (prometheus/prompb/remote.proto): for what the node writes into itself, for the load
 // generator and for tests. Values are copied as bits, so that NaN payloads and -0 arrive as they are.
 import { ByteWriter } from '../base/index.ts';
+import { metadataTypes, type MetricMetadata } from '../wasm/index.ts';
 
 /** Samples of one series. */
 export interface WriteSeries {
@@ -10,26 +11,6 @@ export interface WriteSeries {
   /** As many as timestamps. */
   readonly values: Float64Array;
 }
-
-export interface WriteMetadata {
-  readonly metric: string;
-  /** One of `metadataTypes`; others are sent as 'unknown'. */
-  readonly type: string;
-  readonly help: string;
-  readonly unit: string;
-}
-
-/** The names of prometheus.MetricMetadata.MetricType, by value. */
-export const metadataTypes: readonly string[] = [
-  'unknown',
-  'counter',
-  'gauge',
-  'histogram',
-  'gaugehistogram',
-  'summary',
-  'info',
-  'stateset',
-];
 
 // Tags: field number × 8 + wire type.
 const tag = {
@@ -50,7 +31,7 @@ const tag = {
 /** The protobuf message, not compressed yet: a snappy block of it (`wrapSnappy`) is a body. */
 export function encodeWriteRequest(
   series: Iterable<WriteSeries>,
-  metadata: Iterable<WriteMetadata> = [],
+  metadata: Iterable<MetricMetadata> = [],
 ): Uint8Array<ArrayBuffer> {
   const request = new ByteWriter(64 * 1024);
   const message = new ByteWriter(1024);
