@@ -94,7 +94,10 @@ type HeaderWord = keyof typeof word;
 
 // A record of a new series: row, address and length of the canonical labels, flags, fingerprint, raw hash.
 const newSeriesBytes = 48;
+const newSeriesLabelsOffset = 4;
+const newSeriesLabelsBytesOffset = 8;
 const newSeriesFingerprintOffset = 16;
+const fingerprintBytes = 16;
 
 const status = {
   ok: 0,
@@ -244,16 +247,19 @@ export class WireKernel {
   }
 }
 
-/** Views of the kernel's memory, made anew whenever its buffer has changed. */
+/** What lies in the kernel's memory after `decode`; its own views are made anew whenever the buffer has changed. */
 class Batch implements WireBatch {
   #memory: WebAssembly.Memory;
   #exports: WireExports;
-  #header: Uint32Array;
+  /** All of the memory. */
+  #words: Uint32Array;
+  #bytes: Uint8Array;
 
   constructor(memory: WebAssembly.Memory, exports: WireExports) {
     this.#memory = memory;
     this.#exports = exports;
-    this.#header = new Uint32Array(memory.buffer, headerAddress, headerWordsCount);
+    this.#words = new Uint32Array(memory.buffer);
+    this.#bytes = new Uint8Array(memory.buffer);
   }
 
   attach(memory: WebAssembly.Memory, exports: WireExports): void {
@@ -262,9 +268,7 @@ class Batch implements WireBatch {
   }
 
   word(name: HeaderWord): number {
-    const { buffer } = this.#memory;
-    if (this.#header.buffer !== buffer) this.#header = new Uint32Array(buffer, headerAddress, headerWordsCount);
-    return present(this.#header[word[name]], name);
+    return this.#wordAt(headerAddress + 4 * word[name]);
   }
 
   get rowsCount(): number {
@@ -300,17 +304,18 @@ class Batch implements WireBatch {
   }
 
   newSeriesRow(index: number): number {
-    return present(this.#newSeries(index)[0], 'row');
+    return this.#wordAt(this.#newSeries(index));
   }
 
   newSeriesLabels(index: number): Uint8Array {
     const record = this.#newSeries(index);
-    return new Uint8Array(this.#memory.buffer, present(record[1], 'address'), present(record[2], 'length'));
+    const address = this.#wordAt(record + newSeriesLabelsOffset);
+    return this.#bytes.subarray(address, address + this.#wordAt(record + newSeriesLabelsBytesOffset));
   }
 
   newSeriesFingerprint(index: number): Uint8Array {
-    const record = this.#newSeries(index);
-    return new Uint8Array(this.#memory.buffer, record.byteOffset + newSeriesFingerprintOffset, 16);
+    const address = this.#newSeries(index) + newSeriesFingerprintOffset;
+    return this.#bytes.subarray(address, address + fingerprintBytes);
   }
 
   setReference(index: number, reference: number): void {
@@ -326,23 +331,29 @@ class Batch implements WireBatch {
   get metadata(): readonly MetricMetadata[] {
     const count = this.word('metadataCount');
     if (count === 0) return [];
-    const extents = new Uint32Array(this.#memory.buffer, this.word('metadataAddress'), 2 * count);
+    const address = this.word('metadataAddress');
     const entries: MetricMetadata[] = [];
-    for (let i = 0; i < count; i++) {
-      const start = present(extents[2 * i], 'start');
-      const message = new Uint8Array(this.#memory.buffer, start, present(extents[2 * i + 1], 'end') - start);
-      const entry = parseMetadata(message);
+    for (let at = address; at < address + 8 * count; at += 8) {
+      const start = this.#wordAt(at);
+      const end = this.#wordAt(at + 4);
+      const entry = parseMetadata(this.#bytes.subarray(start, end));
       if (entry) entries.push(entry);
     }
     return entries;
   }
 
-  #newSeries(index: number): Uint32Array {
+  /** Address of the record of a new series. */
+  #newSeries(index: number): number {
     assert(index < this.newSeriesCount, 'the new series is one of the batch');
-    return new Uint32Array(
-      this.#memory.buffer,
-      this.word('newSeriesAddress') + index * newSeriesBytes,
-      newSeriesBytes / 4,
-    );
+    return this.word('newSeriesAddress') + index * newSeriesBytes;
+  }
+
+  #wordAt(address: number): number {
+    const { buffer } = this.#memory;
+    if (this.#words.buffer !== buffer) {
+      this.#words = new Uint32Array(buffer);
+      this.#bytes = new Uint8Array(buffer);
+    }
+    return this.#words[address >>> 2] as number;
   }
 }
