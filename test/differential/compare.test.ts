@@ -23,11 +23,10 @@ describe('answerDifference', () => {
     assert.match(answerDifference('sort(x)', ab, ba) ?? '', /^order/);
   });
 
-  test('finds a value that differs in its last digit, except where Prometheus is not reproducible', () => {
+  test('finds a value that differs in its last digit', () => {
     const [a, b] = [vector(['a', '0.1']), vector(['a', '0.10000000000000002'])];
-    assert.match(answerDifference('x + 1', a, b) ?? '', /instead of/);
-    assert.equal(answerDifference('exp(x)', a, b), undefined);
-    assert.match(answerDifference('exp(x)', a, vector(['a', '0.1001'])) ?? '', /instead of/);
+    assert.match(answerDifference('x', a, b) ?? '', /instead of/);
+    assert.equal(answerDifference('x', a, a), undefined);
   });
 
   test('finds series that are missing, new or answered twice', () => {
@@ -37,13 +36,12 @@ describe('answerDifference', () => {
     assert.match(answerDifference('x', vector(['a', '1'], ['a', '1']), one) ?? '', /twice/);
   });
 
-  test('tells NaN from numbers and infinities from each other', () => {
+  test('tells NaN from numbers, infinities and zeros from each other', () => {
     const of = (value: string): ApiAnswer<QueryData> => vector(['a', value]);
-    assert.equal(answerDifference('exp(x)', of('NaN'), of('NaN')), undefined);
-    assert(answerDifference('exp(x)', of('NaN'), of('1')));
-    assert(answerDifference('exp(x)', of('+Inf'), of('-Inf')));
-    assert(answerDifference('exp(x)', of('+Inf'), of('1e308')));
-    assert(answerDifference('exp(x)', of('-0'), of('1')));
+    assert.equal(answerDifference('x', of('NaN'), of('NaN')), undefined);
+    assert(answerDifference('x', of('NaN'), of('1')));
+    assert(answerDifference('x', of('+Inf'), of('-Inf')));
+    assert(answerDifference('x', of('-0'), of('0')));
   });
 
   test('compares errors, their status and the notes beside an answer', () => {
