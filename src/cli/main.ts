@@ -8,7 +8,7 @@ import {
   NodeDisk,
   onTerminationSignal,
   packageVersion,
-  JsonLog,
+  PinoLog,
   processorsCount,
   processUsage,
   SystemClock,
@@ -47,7 +47,7 @@ function readCommand(): { command: Command; config: NodeConfig | undefined } {
   }
 }
 
-async function start(config: NodeConfig, log: JsonLog): Promise<StartedNode> {
+async function start(config: NodeConfig, log: PinoLog): Promise<StartedNode> {
   const modules = await loadKernels(kernelDirectory, ['wire', 'head', 'pages']);
   const ports = {
     clock: new SystemClock(),
@@ -67,7 +67,7 @@ async function start(config: NodeConfig, log: JsonLog): Promise<StartedNode> {
 }
 
 async function serve(config: NodeConfig, doubtfulVariables: readonly string[]): Promise<void> {
-  const log = new JsonLog(config.logLevel);
+  const log = PinoLog.open(config.logLevel);
   for (const variable of doubtfulVariables) log.warn('variable-unknown', { variable });
   let node: StartedNode;
   try {

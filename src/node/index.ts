@@ -1,7 +1,7 @@
 export { SystemClock } from './clock.ts';
 export { NodeDisk } from './disk.ts';
 export { loadKernels } from './kernels.ts';
-export { type LogLevel, JsonLog } from './log.ts';
+export { type LogLevel, PinoLog } from './log.ts';
 export {
   hostName,
   lowerThreadPriority,

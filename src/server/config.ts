@@ -1,6 +1,7 @@
 // What a node is started with, checked. The command line and the environment give text by option name; tests may give the
 // same.
-import { errorMessage, TimbalaError } from '../base/index.ts';
+import type { z } from 'zod';
+import { TimbalaError } from '../base/index.ts';
 import { type HostPort, type OptionName, optionNames, options, type RetentionOption } from './options.ts';
 
 export interface NodeConfig {
@@ -19,14 +20,15 @@ export interface NodeConfig {
  * given and every interface is bound.
  */
 export function parseConfig(given: Readonly<Partial<Record<OptionName, string>>>, hostName: string): NodeConfig {
-  const parse = <Name extends OptionName>(name: Name): ReturnType<(typeof options)[Name]['parse']> => {
-    const { parse: parseText, defaultText } = options[name];
+  const parse = <Name extends OptionName>(name: Name): z.output<(typeof options)[Name]['schema']> => {
+    const { schema, defaultText } = options[name];
     const text = given[name] ?? defaultText;
-    try {
-      return parseText(text) as ReturnType<(typeof options)[Name]['parse']>;
-    } catch (cause) {
-      throw new TimbalaError('OPTION_INVALID', `--${name} ${JSON.stringify(text)}: ${errorMessage(cause)}`, { cause });
+    const parsed = schema.safeParse(text);
+    if (!parsed.success) {
+      const reason = parsed.error.issues[0]?.message ?? 'invalid';
+      throw new TimbalaError('OPTION_INVALID', `--${name} ${JSON.stringify(text)}: ${reason}`);
     }
+    return parsed.data as z.output<(typeof options)[Name]['schema']>;
   };
   // All are checked, also those that a single node does not use: a mistake should not wait for the cluster to show.
   for (const name of optionNames) parse(name);

@@ -1,6 +1,7 @@
 // The options of a node: their names, what they mean, and how their text becomes a value. The same table makes the help
 // page, the names of environment variables and the check of what was given. A new option needs a decision record that
 // says why no good constant exists.
+import { z } from 'zod';
 import { dayMs, gib, hourMs, kib, mib, minuteMs, secondMs, weekMs, yearMs } from '../base/index.ts';
 
 export interface HostPort {
@@ -52,7 +53,11 @@ function parseSizeBytes(text: string): number | undefined {
 
 const retentionExpected = 'expected a time such as 10y, a size such as 500GB, or both as 10y,500GB';
 
-function parseRetention(text: string): RetentionOption {
+function parseRetention(text: string, context: z.RefinementCtx): RetentionOption {
+  const refuse = (expectation: string): never => {
+    context.addIssue(expectation);
+    return z.NEVER;
+  };
   let timeMs: number | undefined;
   let sizeBytes: number | undefined;
   for (const part of text.split(',').map((each) => each.trim())) {
@@ -60,47 +65,34 @@ function parseRetention(text: string): RetentionOption {
     const size = parseSizeBytes(part);
     const isRepeated =
       (duration !== undefined && timeMs !== undefined) || (size !== undefined && sizeBytes !== undefined);
-    if ((duration === undefined && size === undefined) || isRepeated) throw new SyntaxError(retentionExpected);
+    if ((duration === undefined && size === undefined) || isRepeated) return refuse(retentionExpected);
     timeMs ??= duration;
     sizeBytes ??= size;
   }
   if (timeMs !== undefined && timeMs < 2 * hourMs) {
-    throw new RangeError('the time must be at least 2h, the width of the smallest part');
+    return refuse('the time must be at least 2h, the width of the smallest part');
   }
-  if (sizeBytes !== undefined && sizeBytes < gib) throw new RangeError('the size must be at least 1GB');
+  if (sizeBytes !== undefined && sizeBytes < gib) return refuse('the size must be at least 1GB');
   return { timeMs: timeMs ?? retentionTimeDefaultMs, sizeBytes };
 }
 
-function parseHostPort(text: string): HostPort {
+function parseHostPort(text: string, context: z.RefinementCtx): HostPort {
   const match = /^(\[[0-9a-fA-F:.]+\]|[^:[\]]*):(\d{1,5})$/.exec(text);
   const port = Number(match?.[2]);
-  if (!match || port > 65535) throw new SyntaxError('expected HOST:PORT, [IPV6]:PORT or :PORT for every interface');
+  if (!match || port > 65535) {
+    context.addIssue('expected HOST:PORT, [IPV6]:PORT or :PORT for every interface');
+    return z.NEVER;
+  }
   return { host: (match[1] ?? '').replace(/^\[|\]$/g, ''), port };
 }
 
-function parseLogLevel(text: string): 'debug' | 'info' | 'warn' | 'error' {
-  if (text === 'debug' || text === 'info' || text === 'warn' || text === 'error') return text;
-  throw new SyntaxError('expected debug, info, warn or error');
-}
-
-function parseDirectory(text: string): string {
-  if (text === '') throw new SyntaxError('a directory is needed');
-  return text;
-}
-
-function parsePeers(text: string): string[] {
-  if (text !== '') throw new RangeError('this version runs single nodes only');
-  return [];
-}
-
-const optional =
-  <Value>(parse: (text: string) => Value) =>
-  (text: string): Value | undefined =>
-    text === '' ? undefined : parse(text);
+const hostPort = z.string().transform(parseHostPort);
+/** '' where it is not given. */
+const optionalHostPort = z.union([z.literal('').transform(() => undefined), hostPort]);
 
 interface OptionDescription {
-  /** Throws an Error whose message says what was expected. */
-  readonly parse: (text: string) => unknown;
+  /** From the option's text to its value. */
+  readonly schema: z.ZodType<unknown, string>;
   readonly placeholder: string;
   readonly defaultText: string;
   readonly help: string;
@@ -108,55 +100,55 @@ interface OptionDescription {
 
 export const options = {
   'data-directory': {
-    parse: parseDirectory,
+    schema: z.string().min(1, 'a directory is needed'),
     placeholder: 'DIRECTORY',
     defaultText: 'data',
     help: 'where samples are kept; made if missing',
   },
   'http-bind-addr': {
-    parse: parseHostPort,
+    schema: hostPort,
     placeholder: 'HOST:PORT',
     defaultText: ':9080',
     help: 'address of the HTTP API; without a host, every interface',
   },
   'http-advertise-addr': {
-    parse: optional(parseHostPort),
+    schema: optionalHostPort,
     placeholder: 'HOST:PORT',
     defaultText: '',
     help: 'address under which others reach the HTTP API, and the instance label of the own metrics; the host name if not given',
   },
   'gossip-bind-addr': {
-    parse: parseHostPort,
+    schema: hostPort,
     placeholder: 'HOST:PORT',
     defaultText: ':7946',
     help: 'address for gossip between nodes; not used yet',
   },
   'gossip-advertise-addr': {
-    parse: optional(parseHostPort),
+    schema: optionalHostPort,
     placeholder: 'HOST:PORT',
     defaultText: '',
     help: 'address under which other nodes reach gossip; not used yet',
   },
   peers: {
-    parse: parsePeers,
+    schema: z.literal('', 'this version runs single nodes only'),
     placeholder: 'HOST:PORT,…',
     defaultText: '',
     help: 'other nodes of the cluster; refused by this version, which runs single nodes only',
   },
   zone: {
-    parse: String,
+    schema: z.string(),
     placeholder: 'NAME',
     defaultText: '',
     help: 'failure zone of this node; not used yet',
   },
   'log-level': {
-    parse: parseLogLevel,
+    schema: z.enum(['debug', 'info', 'warn', 'error'], 'expected debug, info, warn or error'),
     placeholder: 'LEVEL',
     defaultText: 'info',
     help: 'debug, info, warn or error',
   },
   retention: {
-    parse: parseRetention,
+    schema: z.string().transform(parseRetention),
     placeholder: 'TIME,SIZE',
     defaultText: '10y',
     help: 'how long samples are kept, and how much disk they may take: 10y, 500GB or 10y,500GB',

@@ -1,14 +1,9 @@
-// HTTP on a socket: the Http port over node:http. A body is read only when a handler wants it, so that a request can be
-// refused before; an answer is streamed no faster than its client takes it. No framework: what one would add (body parsers,
-// schemas, hooks) is what the write path must not have (decision 0004).
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { errorMessage, mib, minuteMs, secondMs, TimbalaError } from '../../base/index.ts';
+// HTTP on a socket: the Http port over fastify. Fastify routes and manages connections; it never parses a body and never
+// writes an answer, so that a handler can refuse a request before its body is read and stream its answer with back-pressure.
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { errorMessage, kib, mib, minuteMs, secondMs, TimbalaError } from '../../base/index.ts';
 import type { Http, HttpAnswer, HttpRequest, HttpRoute, HttpServer, Log } from '../../ports/index.ts';
-import { Router } from './router.ts';
-
-// Not imported: an import would read every export of node:http, and so load Node's fetch, 12 MB that nobody here uses.
-const { createServer } = process.getBuiltinModule('node:http');
 
 // Longer than the 60 s that load balancers and Go clients idle for: a server that closes first races with the next request.
 const keepAliveTimeoutMs = 75 * secondMs;
@@ -16,6 +11,8 @@ const keepAliveTimeoutMs = 75 * secondMs;
 const requestTimeoutMs = 5 * minuteMs;
 const headersTimeoutMs = 30 * secondMs;
 const idleSweepMs = 20;
+/** Of a label name in a path, longer than any that can be stored. */
+const pathPartLengthMax = 64 * kib;
 // What is read beyond a refused body so that the connection can be used again; past that it is closed.
 const discardedBodyBytesMax = 8 * mib;
 
@@ -28,16 +25,14 @@ class SocketRequest implements HttpRequest {
   readonly #message: IncomingMessage;
   readonly #response: ServerResponse;
 
-  constructor(
-    message: IncomingMessage,
-    response: ServerResponse,
-    target: RequestTarget,
-    parameters: Readonly<Record<string, string>>,
-  ) {
+  constructor(request: FastifyRequest, response: ServerResponse) {
+    const message = request.raw;
+    const url = message.url ?? '/';
+    const queryStart = url.indexOf('?');
     this.method = message.method ?? 'GET';
-    this.path = target.path;
-    this.queryText = target.queryText;
-    this.parameters = parameters;
+    this.path = queryStart < 0 ? url : url.slice(0, queryStart);
+    this.queryText = queryStart < 0 ? '' : url.slice(queryStart + 1);
+    this.parameters = request.params as Record<string, string>;
     const length = message.headers['content-length'];
     this.contentLength = length === undefined ? undefined : Number(length);
     this.#message = message;
@@ -151,27 +146,14 @@ function drained(response: ServerResponse): Promise<void> {
   });
 }
 
-interface RequestTarget {
-  readonly path: string;
-  readonly queryText: string;
+function answerNotFound(reply: FastifyReply): void {
+  void reply.code(404).headers(plainText).send('404 page not found\n');
 }
 
-function requestTarget({ url = '/' }: IncomingMessage): RequestTarget {
-  const queryStart = url.indexOf('?');
-  if (queryStart < 0) return { path: url, queryText: '' };
-  return { path: url.slice(0, queryStart), queryText: url.slice(queryStart + 1) };
-}
-
-async function answerRequest(router: Router, message: IncomingMessage, response: ServerResponse): Promise<HttpAnswer> {
-  const target = requestTarget(message);
-  const match = router.find(target.path);
-  if (!match) return { status: 404, headers: plainText, body: '404 page not found\n' };
-  const { methods, handler } = match.route;
-  if (methods.includes(message.method ?? '')) {
-    return handler(new SocketRequest(message, response, target, match.parameters));
-  }
-  // A known path with another method: 405, as Prometheus answers.
-  const allow = [...methods].sort().join(', ');
+/** A known path with another method is answered with 405, as Prometheus does. */
+async function answerRequest(route: HttpRoute, request: FastifyRequest, reply: FastifyReply): Promise<HttpAnswer> {
+  if (route.methods.includes(request.method)) return route.handler(new SocketRequest(request, reply.raw));
+  const allow = [...route.methods].sort().join(', ');
   return { status: 405, headers: { ...plainText, allow }, body: 'Method Not Allowed\n' };
 }
 
@@ -184,15 +166,28 @@ export class SocketHttp implements Http {
   }
 
   async listen(host: string, port: number, routes: readonly HttpRoute[]): Promise<HttpServer> {
-    const router = new Router(routes);
-    const server = createServer(
-      { keepAliveTimeout: keepAliveTimeoutMs, requestTimeout: requestTimeoutMs, headersTimeout: headersTimeoutMs },
-      (message, response) => void this.#serve(router, message, response),
-    );
+    const server = fastify({
+      logger: false,
+      keepAliveTimeout: keepAliveTimeoutMs,
+      requestTimeout: requestTimeoutMs,
+      http: { headersTimeout: headersTimeoutMs },
+      routerOptions: { maxParamLength: pathPartLengthMax },
+      // A path that can't be percent-decoded names nothing that is here.
+      frameworkErrors: (_error, _request, reply) => answerNotFound(reply as unknown as FastifyReply),
+    });
+    server.removeAllContentTypeParsers();
+    // Bodies stay in their sockets until a handler asks for them.
+    server.addContentTypeParser('*', (_request, _payload, done) => done(null));
+    server.setNotFoundHandler((_request, reply) => answerNotFound(reply));
+    for (const route of routes) {
+      server.all(route.path, async (request, reply) => {
+        reply.hijack();
+        await this.#serve(route, request, reply);
+      });
+    }
     await bind(server, host, port);
-    const { address, port: boundPort } = server.address() as AddressInfo;
     return {
-      address: { host: address, port: boundPort },
+      address: boundAddress(server),
       close: (graceMs) => {
         this.#isClosing = true;
         return closeServer(server, graceMs);
@@ -200,11 +195,13 @@ export class SocketHttp implements Http {
     };
   }
 
-  async #serve(router: Router, message: IncomingMessage, response: ServerResponse): Promise<void> {
+  async #serve(route: HttpRoute, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    const { raw: message } = request;
+    const { raw: response } = reply;
     // Or a connection that never rests would keep a closing server open.
     if (this.#isClosing) response.setHeader('connection', 'close');
     try {
-      await writeAnswer(message, response, await answerRequest(router, message, response));
+      await writeAnswer(message, response, await answerRequest(route, request, reply));
     } catch (error) {
       this.#log.error('http-handler-failed', { path: message.url, error });
       if (response.headersSent) response.destroy();
@@ -213,25 +210,27 @@ export class SocketHttp implements Http {
   }
 }
 
-/** Without a host: every interface, by IPv6 and IPv4; by IPv4 alone where there is no IPv6. */
-function bind(server: Server, host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (cause) => {
-      reject(new TimbalaError('HTTP_BIND_FAILED', `${host || '*'}:${port}: ${errorMessage(cause)}`, { cause }));
-    });
-    server.listen(host === '' ? { port } : { port, host }, resolve);
-  });
+async function bind(server: FastifyInstance, host: string, port: number): Promise<void> {
+  try {
+    // '::' takes IPv4 connections, too.
+    await server.listen({ port, host: host === '' ? '::' : host });
+  } catch (cause) {
+    await server.close();
+    throw new TimbalaError('HTTP_BIND_FAILED', `${host || '*'}:${port}: ${errorMessage(cause)}`, { cause });
+  }
 }
 
-function closeServer(server: Server, graceMs: number): Promise<void> {
-  return new Promise((resolve) => {
-    const cut = setTimeout(() => server.closeAllConnections(), graceMs);
-    // A connection whose answer was under way becomes idle later.
-    const sweep = setInterval(() => server.closeIdleConnections(), idleSweepMs);
-    server.close(() => {
-      clearTimeout(cut);
-      clearInterval(sweep);
-      resolve();
-    });
-  });
+function boundAddress(server: FastifyInstance): HttpServer['address'] {
+  const [address] = server.addresses();
+  if (!address || typeof address === 'string') throw new TimbalaError('HTTP_BIND_FAILED', 'the server has no address');
+  return { host: address.address, port: address.port };
+}
+
+async function closeServer(server: FastifyInstance, graceMs: number): Promise<void> {
+  const cut = setTimeout(() => server.server.closeAllConnections(), graceMs);
+  // A connection whose answer was under way becomes idle later.
+  const sweep = setInterval(() => server.server.closeIdleConnections(), idleSweepMs);
+  await server.close();
+  clearTimeout(cut);
+  clearInterval(sweep);
 }
