@@ -10,6 +10,8 @@ function numberOf(text: string): number {
 
 function sameValue(ours: string, theirs: string, tolerance: number): boolean {
   if (ours === theirs) return true;
+  // Text is stricter than numbers: -0 is not 0.
+  if (tolerance === 0) return false;
   const a = numberOf(ours);
   const b = numberOf(theirs);
   if (!Number.isFinite(a) || !Number.isFinite(b)) return false;
