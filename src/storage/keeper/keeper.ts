@@ -2,15 +2,23 @@
 // applies retention and deletes, publishes each version of the catalog, and on start removes what MANIFEST does not name.
 // Every change follows one order: write parts/<id>.tmp and sync it, rename, sync parts/, commit the edit of MANIFEST, publish,
 // delete the inputs when no reader uses them. All disk work is synchronous in the keeper's own thread, one job at a time.
-import { mib, RpcPeer, secondMs, TimbalaError } from '../../base/index.ts';
+import { hasCode, mib, RpcPeer, secondMs, TimbalaError } from '../../base/index.ts';
 import { encodeLabels, type Labels } from '../../model/index.ts';
 import type { Channel, Timer } from '../../ports/index.ts';
 import { HeadReader, PagesKernel } from '../../wasm/index.ts';
-import { planMerge, type MergePlan } from '../compact/plan.ts';
+import { mergeBytesMax, type MergePlan, planMerge } from '../compact/plan.ts';
 import type { DamageReport, DeleteRequest, KeeperStatus, Retention, StoragePorts } from '../contracts.ts';
 import type { ManifestEdit, PartEntry } from '../manifest/manifest-edit.ts';
 import { Manifest } from '../manifest/manifest-file.ts';
-import { mergeParts, openPart, PartCaches, type PartOptions, type SeriesSource, writePart } from '../part/index.ts';
+import {
+  mergeParts,
+  openPart,
+  type Part,
+  PartCaches,
+  type PartOptions,
+  type SeriesSource,
+  writePart,
+} from '../part/index.ts';
 import type { Catalog, FlushRequest, KeeperForLane, LaneForKeeper, Policy, Served } from '../protocol.ts';
 import { decideRetention } from '../retention/retention.ts';
 import { TombstoneIndex } from '../tombstones.ts';
@@ -28,6 +36,8 @@ export interface KeeperOptions extends StoragePorts {
 
 const maintenanceIntervalMs = 15 * secondMs;
 const mergeCacheBytes = 32 * mib;
+/** The share of the free space that a merge may take: the log needs room as well. */
+const freeShareMax = 0.8;
 /** zstd's level by part level: flushed parts are short-lived and hold up the lane; large ones stay for years. */
 const compressionLevels = [1, 6, 6, 6];
 
@@ -42,6 +52,8 @@ export class Keeper {
   readonly #lanes: readonly RpcPeer<LaneForKeeper>[];
   /** When each part was first seen by this process, by monotonic time. */
   readonly #seenMs = new Map<number, number>();
+  /** Inputs of merges that met damage. */
+  readonly #damagedIds = new Set<number>();
   #jobs: Promise<unknown> = Promise.resolve();
   #timer: Timer | undefined;
   #closing = false;
@@ -236,10 +248,12 @@ export class Keeper {
     const monotonicMs = this.#options.clock.monotonicMs();
     const { parts, tombstones } = this.#manifest.state;
     const plan = planMerge({
-      parts: parts.values(),
+      parts: [...parts.values()].filter(({ id }) => !this.#damagedIds.has(id)),
       nowMs,
       ageMs: ({ id }) => monotonicMs - (this.#seenMs.get(id) ?? this.#startedMs),
       eager,
+      // Inputs and output are on disk together.
+      bytesMax: Math.min(mergeBytesMax, this.#options.disk.freeBytes() * freeShareMax),
       mustRewrite: (part) =>
         [...tombstones.values()].some(
           ({ seq, startMs, endMs }) => seq > part.tombstoneSeq && startMs <= part.maxTimeMs && endMs >= part.minTimeMs,
@@ -262,9 +276,10 @@ export class Keeper {
     const startMs = clock.monotonicMs();
     const caches = new PartCaches({ bytesMax: mergeCacheBytes });
     const tombstones = this.#tombstoneIndex(Math.min(...inputs.map(({ tombstoneSeq }) => tombstoneSeq)));
-    const opened = inputs.map(({ id }) => openPart(disk, partPath(id), this.#kernel, caches));
+    const opened: Part[] = [];
     const add: PartEntry[] = [];
     try {
+      for (const { id } of inputs) opened.push(openPart(disk, partPath(id), this.#kernel, caches));
       const horizonMs = this.#horizonMs();
       const source = mergeParts(
         opened,
@@ -278,6 +293,8 @@ export class Keeper {
       this.#commit({ add, remove: inputs.map(({ id }) => id) });
     } catch (error) {
       this.#removeFailed(add);
+      // Left alone from now on: queries of their time say what is wrong with them, and other merges go on.
+      if (hasCode(error, 'PART_CORRUPT')) for (const { id } of inputs) this.#damagedIds.add(id);
       throw error;
     } finally {
       for (const part of opened) part.close();

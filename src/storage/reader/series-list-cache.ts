@@ -4,7 +4,8 @@
 import { LRUCache } from 'lru-cache';
 import type { SeriesList } from './series-list.ts';
 
-const seriesMax = 2_000_000;
+/** A list holds label sets, about a kilobyte each; longer lists are made anew every time. */
+const seriesMax = 100_000;
 
 /** What the list was made from, to be used again together with it. */
 export interface CachedSelection {

@@ -50,6 +50,9 @@ interface Overlap {
   readonly generations: readonly GenerationView[];
 }
 
+/** What the labels of one series take in JavaScript, roughly: a query for millions of series fails at its limit, not the node. */
+const labelsBytesEstimate = 600;
+
 export class ReadSession {
   readonly #reader: Reader;
   readonly #clock: Clock;
@@ -103,6 +106,7 @@ export class ReadSession {
     const members = cached?.members ?? this.#findMembers(matchers, overlap, control);
     const sources = await this.#sources(view, overlap, members, { startMs, endMs }, control);
     control.check();
+    if (!cached) control.addBytes(labelsBytesEstimate * longest(members));
     const list = cached?.list ?? uniteSeries(sources);
     if (!cached) this.#reader.lists.set(key, { list, members });
     return { series: new SelectionReader(sources, list, startMs, endMs, this.#keys).series() };
@@ -183,6 +187,7 @@ export class ReadSession {
     for (const matchers of request.selectors.length > 0 ? request.selectors : [[]]) {
       for (const [i, members] of this.#findMembers(matchers, overlap, control).entries()) {
         control.check();
+        control.addBytes(labelsBytesEstimate * Math.max(0, members.length - found.size));
         const labelsOf = this.#labelsOf(overlap, i);
         for (const member of members) {
           const labels = labelsOf(member);
@@ -243,6 +248,11 @@ export class ReadSession {
     }
     return [...found].sort(compareUtf8);
   }
+}
+
+/** The least number of different series that the sources hold together. */
+function longest(members: readonly Uint32Array<ArrayBufferLike>[]): number {
+  return members.reduce((most, { length }) => Math.max(most, length), 0);
 }
 
 /** Parts, then generations, each in the order of their first samples. */
