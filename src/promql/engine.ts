@@ -34,6 +34,7 @@ export interface EngineOptions {
 export interface InstantQuery {
   readonly text: string;
   readonly timeMs: number;
+  /** Above 0; undefined: the engine's own. */
   readonly lookbackDeltaMs?: number | undefined;
 }
 
@@ -63,7 +64,7 @@ export class PromqlEngine {
    */
   async instantQuery(query: InstantQuery, queryable: Queryable, control: QueryControl): Promise<QueryResult> {
     const { text, timeMs } = query;
-    const lookbackDeltaMs = query.lookbackDeltaMs || this.#lookbackDeltaMs;
+    const lookbackDeltaMs = query.lookbackDeltaMs ?? this.#lookbackDeltaMs;
     const times = { startMs: timeMs, endMs: timeMs, stepMs: 0, subqueryStepMs: this.#subqueryStepMs };
     const expression = resolveDurations(parseExpression(text), { stepMs: 0, rangeMs: 0 });
     const planned = plan(expression, Grid.instant(timeMs), times, lookbackDeltaMs);
@@ -75,7 +76,7 @@ export class PromqlEngine {
   /** Answers at startMs, startMs + stepMs, … up to endMs. Errors as in `instantQuery`. */
   async rangeQuery(query: RangeQuery, queryable: Queryable, control: QueryControl): Promise<QueryResult> {
     const { text, startMs, endMs, stepMs } = query;
-    const lookbackDeltaMs = query.lookbackDeltaMs || this.#lookbackDeltaMs;
+    const lookbackDeltaMs = query.lookbackDeltaMs ?? this.#lookbackDeltaMs;
     const expression = parseExpression(text);
     requireSteppable(expression);
     const times = { startMs, endMs, stepMs, subqueryStepMs: this.#subqueryStepMs };

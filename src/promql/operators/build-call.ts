@@ -256,7 +256,8 @@ function onResult(
 ): { onResult?: (index: number, row: Row) => void } {
   const { annotations } = evaluation;
   if (node.function === 'rate' || node.function === 'increase') {
-    if (!series.some(({ labels }) => isSuspiciousCounter(labels.metricName))) return {};
+    const names = new Set(series.map(({ labels }) => labels.metricName));
+    if (![...names].some(isSuspiciousCounter)) return {};
     // Prometheus forgets where a subquery stands and points to the start of the query.
     const site = annotations.siteAt(argument.kind === 'subquery' ? 0 : argument.position.start);
     return {

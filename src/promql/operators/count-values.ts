@@ -13,7 +13,7 @@ export function countValues(
   stepsCount: number,
   evaluation: Evaluation,
 ): VectorOperator {
-  const labelsOf = groupLabels(node.without ? node.grouping : [...node.grouping, labelName], node.without);
+  const grouping = groupLabels(node.without ? node.grouping : [...node.grouping, labelName], node.without);
   const counts = new CountsByLabels(stepsCount, evaluation);
   const row = new Row(stepsCount);
   for (const [index, { labels }] of input.series.entries()) {
@@ -25,7 +25,7 @@ export function countValues(
       const value = row.values[step] as number;
       let counted = value === 0 ? undefined : rowByValue.get(value); // a Map takes 0 and -0 for one key
       if (!counted) {
-        counted = counts.rowOf(labelsOf(labels.with(labelName, formatFloat(value))));
+        counted = counts.rowOf(grouping.of(labels.with(labelName, formatFloat(value))));
         rowByValue.set(value, counted);
       }
       counted.presentCount += 1 - (counted.presence[step] as number);

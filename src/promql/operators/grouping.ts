@@ -1,5 +1,6 @@
 // Which output series of an aggregation each input series belongs to, by `by (…)` or `without (…)`.
 import { type Labels } from '../../model/index.ts';
+import { LabelSubset } from './label-subset.ts';
 import type { OutputSeries } from './operator.ts';
 import { metadataLabels } from './series-naming.ts';
 
@@ -11,24 +12,23 @@ export interface Grouping {
 
 /** Groups in the order in which they first appear. */
 export function groupSeries(series: readonly OutputSeries[], names: readonly string[], without: boolean): Grouping {
-  const labelsOf = groupLabels(names, without);
+  const subset = groupLabels(names, without);
   const groups: Labels[] = [];
   const indexByKey = new Map<string, number>();
   const groupOf = new Int32Array(series.length);
   for (const [i, { labels }] of series.entries()) {
-    const grouped = labelsOf(labels);
-    let index = indexByKey.get(grouped.key());
+    const key = subset.keyOf(labels);
+    let index = indexByKey.get(key);
     if (index === undefined) {
-      index = groups.push(grouped) - 1;
-      indexByKey.set(grouped.key(), index);
+      index = groups.push(subset.of(labels)) - 1;
+      indexByKey.set(key, index);
     }
     groupOf[i] = index;
   }
   return { groups, groupOf };
 }
 
-/** From the labels of a series to those of its group. */
-export function groupLabels(names: readonly string[], without: boolean): (labels: Labels) => Labels {
-  const named = new Set(without ? [...names, ...metadataLabels] : names);
-  return (labels) => labels.filter((name) => named.has(name) !== without);
+/** The labels of a series that its group has too. */
+export function groupLabels(names: readonly string[], without: boolean): LabelSubset {
+  return new LabelSubset(without ? [...names, ...metadataLabels] : names, without);
 }

@@ -2,6 +2,7 @@
 // `ignoring (…)` and the metric name.
 import type { Labels } from '../../model/index.ts';
 import type { VectorMatching } from '../parse/ast.ts';
+import { LabelSubset } from './label-subset.ts';
 import type { OutputSeries } from './operator.ts';
 import { metadataLabels } from './series-naming.ts';
 
@@ -12,10 +13,8 @@ export interface MatchGroup {
 }
 
 /** The labels that `matching` looks at. */
-export function matchLabels(labels: Labels, matching: VectorMatching): Labels {
-  const names = new Set(matching.labels);
-  if (matching.on) return labels.filter((name) => names.has(name));
-  return labels.filter((name) => !names.has(name) && !metadataLabels.includes(name));
+export function matchedLabels({ on, labels }: VectorMatching): LabelSubset {
+  return new LabelSubset(on ? labels : [...labels, ...metadataLabels], !on);
 }
 
 /** The series of both sides by signature, in the order in which signatures first appear, left before right. */
@@ -24,9 +23,10 @@ export function matchGroups(
   right: readonly OutputSeries[],
   matching: VectorMatching,
 ): MatchGroup[] {
+  const subset = matchedLabels(matching);
   const groups = new Map<string, MatchGroup>();
   const groupOf = (labels: Labels): MatchGroup => {
-    const signature = matchLabels(labels, matching).key();
+    const signature = subset.keyOf(labels);
     let group = groups.get(signature);
     if (!group) {
       group = { left: [], right: [] };

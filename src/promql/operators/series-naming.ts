@@ -1,7 +1,7 @@
 // Metric names in results. Most functions and operators drop the name (with the reserved type and unit labels), after which
 // series that differed in it alone have the same labels: they become one series, and having a value at the same step
 // is an error. With delayed name removal the name is only marked, and goes when the query ends.
-import { type Labels, metricNameLabel } from '../../model/index.ts';
+import { Labels, metricNameLabel } from '../../model/index.ts';
 import { duplicateLabelsError } from './errors.ts';
 import { type Evaluation, type OutputSeries, Row, type VectorOperator } from './operator.ts';
 
@@ -14,7 +14,8 @@ export function isLabelName(name: string): boolean {
 }
 
 export function withoutName(labels: Labels): Labels {
-  return labels.filter((name) => !metadataLabels.includes(name));
+  // Few labels begin with two underscores: the cheap test spares them the look-up.
+  return labels.filter((name) => !name.startsWith('__') || !metadataLabels.includes(name));
 }
 
 /** The series after a function that changes what the values mean. */
@@ -25,6 +26,7 @@ export function dropNames(series: readonly OutputSeries[], evaluation: Evaluatio
 
 /** The operator with series of equal labels merged into one; itself where there are none. */
 export function mergeDuplicates(operator: VectorOperator, stepsCount: number): VectorOperator {
+  if (isAscending(operator.series)) return operator;
   const membersByKey = new Map<string, number[]>();
   for (const [index, { labels }] of operator.series.entries()) {
     const members = membersByKey.get(labels.key());
@@ -33,6 +35,14 @@ export function mergeDuplicates(operator: VectorOperator, stepsCount: number): V
   }
   if (membersByKey.size === operator.series.length) return operator;
   return new MergedOperator(operator, [...membersByKey.values()], stepsCount);
+}
+
+/** Most vectors stay in the order of the storage, which two equal series can't. */
+function isAscending(series: readonly OutputSeries[]): boolean {
+  for (let i = 1; i < series.length; i++) {
+    if (Labels.compare((series[i - 1] as OutputSeries).labels, (series[i] as OutputSeries).labels) >= 0) return false;
+  }
+  return true;
 }
 
 class MergedOperator implements VectorOperator {

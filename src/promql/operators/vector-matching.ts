@@ -8,7 +8,7 @@ import type { BinaryNode } from '../plan/plan-node.ts';
 import { type Combine, combiner } from './binary-combine.ts';
 import { isComparison } from './binary-kernels.ts';
 import { executionError } from './errors.ts';
-import { type MatchGroup, matchGroups, matchLabels } from './matching-signature.ts';
+import { type MatchGroup, matchedLabels, matchGroups } from './matching-signature.ts';
 import { type Evaluation, type OutputSeries, readForEffects, Row, type VectorOperator } from './operator.ts';
 import { metadataLabels } from './series-naming.ts';
 
@@ -280,7 +280,7 @@ class GroupEvaluator {
   #duplicateError(first: number, second: number): Error {
     const { series } = this.#sides.one;
     const labels = (series[second] as OutputSeries).labels;
-    const group = bracedLabels(matchLabels(labels, this.#matching));
+    const group = bracedLabels(matchedLabels(this.#matching).of(labels));
     const side = this.#sides.oneIsLeft ? 'left' : 'right';
     const duplicates = [bracedLabels((series[first] as OutputSeries).labels), bracedLabels(labels)].sort().join(', ');
     return executionError(
