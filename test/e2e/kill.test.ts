@@ -11,7 +11,7 @@ import { PrometheusApi } from '../support/prometheus-api.ts';
 import { startTimbala } from '../support/servers.ts';
 
 const seed = Number(process.env['TIMBALA_TEST_SEED'] ?? Date.now() % 1_000_000);
-const killsCount = 5;
+const killsCount = 6;
 const writersCount = 3;
 const seriesPerWriter = 60;
 const stepMs = 250;
@@ -109,6 +109,16 @@ class Writer {
   }
 }
 
+/** Ends in an error when the node is killed meanwhile. */
+async function maintain(url: string): Promise<void> {
+  try {
+    await fetch(`${url}/internal/flush`, { method: 'POST' });
+    await fetch(`${url}/internal/compact`, { method: 'POST' });
+  } catch {
+    // Killed.
+  }
+}
+
 test(`acknowledged samples survive SIGKILL under load (seed ${seed})`, async (t) => {
   const directory = temporaryDirectory('kill');
   t.after(() => removeDirectory(directory));
@@ -121,6 +131,11 @@ test(`acknowledged samples survive SIGKILL under load (seed ${seed})`, async (t)
   try {
     for (let kill = 0; kill < killsCount; kill++) {
       await sleep(300 + random.below(1200));
+      // Every other kill hits a flush, and perhaps the merge behind it, a moment after it began.
+      if (kill % 2 === 1) {
+        void maintain(node.url);
+        await sleep(random.below(300));
+      }
       await node.kill();
       node = await startTimbala({ directory, port });
     }
