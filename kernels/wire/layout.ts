@@ -29,7 +29,7 @@ export const rejectionsAddress: usize = 2048;
 export const maskTableAddress: usize = 2560;
 /** The key of the raw hash: raw-hash.ts. */
 export const hashKeyAddress: usize = 4096;
-export const hashKeyBytes: u32 = 8192;
+const hashKeyBytes: u32 = 4448;
 /** The labels of the series in hand, 16 bytes each, and as much again to sort them: series-labels.ts. */
 export const labelTableAddress: usize = 16384;
 export const labelSortAddress: usize = 24576;

@@ -37,13 +37,13 @@ function kernelHash(labels: Uint8Array): bigint {
 
 const low = (value: bigint, bits: number): bigint => BigInt.asUintN(bits, value);
 
-/** NH on words of 32 bits, pairs four words apart, the key shifted by 16 bytes for each of three sums. */
+/** NH on words of 32 bits, pairs four words apart, the key moved on by a pair (32 bytes) for each of three sums. */
 function nhSums(input: Uint8Array, key: DataView): bigint[] {
   const padded = Buffer.alloc(Math.ceil(input.length / 32) * 32);
   padded.set(input);
   const term = (at: number, shift: number): bigint =>
     low(BigInt(padded.readUInt32LE(at)) + BigInt(key.getUint32(at + shift, true)), 32);
-  return [0, 16, 32].map((shift) => {
+  return [0, 32, 64].map((shift) => {
     let sum = 0n;
     for (let block = 0; block < padded.length; block += 32) {
       for (let lane = 0; lane < 16; lane += 4) sum += term(block + lane, shift) * term(block + lane + 16, shift);
