@@ -170,9 +170,14 @@ test('samples and memory are limited, and a query can be stopped', async () => {
     over('sum(x)', [0, 5], queryable, new LimitedQueryControl(limits));
   await limited({ samplesMax: 100 });
   await assert.rejects(limited({ samplesMax: 5 }), { code: 'QUERY_TOO_MANY_SAMPLES' });
-  await assert.rejects(limited({ bytesMax: 50 }), { code: 'QUERY_TOO_MUCH_MEMORY' });
+  await assert.rejects(limited({ bytesMax: 500 }), { code: 'QUERY_TOO_MUCH_MEMORY' });
   // A subquery without a selector loads no sample, but each of its steps takes memory.
   await assert.rejects(at('max_over_time(vector(1)[100y:1ms])', 0, queryable), { code: 'QUERY_TOO_MUCH_MEMORY' });
+  // An instant query has little more than labels to count.
+  const wide = loaded(Array.from({ length: 100 }, (_, i) => [{ __name__: 'w', i: `${i}` }, [i]]));
+  const control = (): QueryControl => new LimitedQueryControl({ bytesMax: 40_000 });
+  assert.equal((await at('count(w)', 0, wide, control())).infos.length, 0);
+  await assert.rejects(at('count_values("v", w)', 0, wide, control()), { code: 'QUERY_TOO_MUCH_MEMORY' });
   await assert.rejects(limited({ state: () => 'cancelled' }), { code: 'QUERY_CANCELLED' });
   await assert.rejects(limited({ state: () => 'timeout' }), { code: 'QUERY_TIMEOUT' });
 });

@@ -41,8 +41,17 @@ export interface BuildContext {
 /** No operator has more scratch rows, or as much in other columns, unless it counts them itself. */
 const workingRowsMax = 2;
 
+/** What a series takes beside its row: labels, names and keys, about. */
+const seriesBytes = 256;
+
 /** The operator of an expression that gives an instant vector. */
 export function buildVector(node: PlanNode, grid: Grid, context: BuildContext): VectorOperator {
+  const operator = buildUncounted(node, grid, context);
+  context.evaluation.control.addBytes(seriesBytes * operator.series.length);
+  return operator;
+}
+
+function buildUncounted(node: PlanNode, grid: Grid, context: BuildContext): VectorOperator {
   const { evaluation } = context;
   if (grid.stepsCount === 0) return new RowsOperator([], []);
   evaluation.control.check();
@@ -80,7 +89,7 @@ export function buildVector(node: PlanNode, grid: Grid, context: BuildContext): 
 export function buildRange(node: RangeNode, grid: Grid, context: BuildContext): RangeSource {
   if (node.kind === 'range-selector') return new SelectorSource(context.selectionOf(node), context.evaluation);
   const innerGrid = subqueryGrid(grid, node);
-  return new SubquerySource(buildVector(node.expression, innerGrid, context), innerGrid);
+  return new SubquerySource(buildVector(node.expression, innerGrid, context), innerGrid, context.evaluation);
 }
 
 function buildBinary(node: BinaryNode, grid: Grid, context: BuildContext): VectorOperator {

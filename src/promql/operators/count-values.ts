@@ -36,6 +36,9 @@ export function countValues(
   return new RowsOperator(counts.series, counts.rows);
 }
 
+/** What the labels of one more value take, about; there may be as many as samples. */
+const labelsBytes = 512;
+
 class CountsByLabels {
   readonly series: OutputSeries[] = [];
   readonly rows: Row[] = [];
@@ -51,7 +54,7 @@ class CountsByLabels {
   rowOf(labels: Labels): Row {
     const known = this.#byKey.get(labels.key());
     if (known) return known;
-    this.#evaluation.control.addBytes(Row.bytes(this.#stepsCount));
+    this.#evaluation.control.addBytes(Row.bytes(this.#stepsCount) + labelsBytes);
     const row = new Row(this.#stepsCount);
     this.#byKey.set(labels.key(), row);
     this.series.push({ labels, dropsName: false });

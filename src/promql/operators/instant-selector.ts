@@ -41,10 +41,15 @@ export class InstantSelectorOperator implements VectorOperator {
   }
 }
 
+/** What a sample takes in a SampleBuffer. */
+export const sampleBytes = 16;
+
 /** Reads a series' samples, counted against the query's limits. */
 export function loadSeries(series: SelectedSeries, into: SampleBuffer, evaluation: Evaluation): void {
   evaluation.control.check();
+  const capacityBefore = into.timestampsMs.length;
   series.read(into);
+  evaluation.control.addBytes(sampleBytes * (into.timestampsMs.length - capacityBefore));
   evaluation.control.addSamples(into.count);
   evaluation.stats.samplesLoadedCount += into.count;
 }

@@ -3,7 +3,7 @@
 import type { SampleBuffer } from '../../model/index.ts';
 import type { Grid } from '../plan/grid.ts';
 import type { SelectedSeries, Selection } from '../queryable.ts';
-import { loadSeries } from './instant-selector.ts';
+import { loadSeries, sampleBytes } from './instant-selector.ts';
 import { type Evaluation, type OutputSeries, Row, type VectorOperator } from './operator.ts';
 
 export interface RangeSource {
@@ -59,7 +59,8 @@ export class SubquerySource implements RangeSource {
   readonly #fullRowsKey = {};
 
   /** `grid`: the subquery's own. */
-  constructor(inner: VectorOperator, grid: Grid) {
+  constructor(inner: VectorOperator, grid: Grid, evaluation: Evaluation) {
+    evaluation.control.addBytes(Row.bytes(grid.stepsCount) + sampleBytes * grid.stepsCount);
     this.series = inner.series;
     this.hasEffects = inner.hasEffects;
     this.#inner = inner;
