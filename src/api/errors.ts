@@ -49,6 +49,8 @@ const typeByCode: Readonly<Record<string, ErrorType>> = {
   QUERY_TOO_MUCH_MEMORY: 'execution',
   QUERY_TIMEOUT: 'timeout',
   QUERY_CANCELLED: 'canceled',
+  HTTP_BODY_TOO_LARGE: 'bad_data',
+  HTTP_DISCONNECTED: 'canceled',
   STORAGE_REPLAYING: 'unavailable',
   RPC_CLOSED: 'unavailable',
 };

@@ -3,6 +3,8 @@ import { kib, mib, minuteMs, secondMs } from '../base/index.ts';
 
 /** Longest time a query may take, waiting included: Prometheus's query.timeout. */
 export const queryTimeoutMs = 2 * minuteMs;
+/** How long after that a worker may still fail to answer before it is taken for stuck, and replaced. */
+export const queryStuckMs = 30 * secondMs;
 /** Queries at work, or with an answer that its client has not taken yet: Prometheus's query.max-concurrency. */
 export const queriesActiveMax = 20;
 /** Queries that wait for one of these places; beyond, 503. */
@@ -25,3 +27,5 @@ export const bodyBuffersIdleBytesMax = 16 * mib;
 export const selfScrapeIntervalMs = 15 * secondMs;
 /** How long connections may take to finish on SIGTERM; half of what Kubernetes gives. */
 export const closeGraceMs = 15 * secondMs;
+/** And how long the compactor may take to come to an end of its own. */
+export const compactorCloseMs = 2 * secondMs;

@@ -18,7 +18,7 @@ import type { KernelModules, KeeperStatus, LaneStatus, ReplayReport } from '../s
 import { formatHostPort, type NodeConfig } from './config.ts';
 import { LaneClient } from './lane-client.ts';
 import type { CompactorHandlers, LaneHandlers } from './lane-protocol.ts';
-import { closeGraceMs } from './limits.ts';
+import { closeGraceMs, compactorCloseMs } from './limits.ts';
 import { NodeMetrics } from './metrics/node-metrics.ts';
 import type { MetricFamily } from './metrics/registry.ts';
 import { optionFlags } from './options.ts';
@@ -227,6 +227,10 @@ class Node implements StartedNode {
     });
   }
 
+  #delay(delayMs: number): Promise<void> {
+    return new Promise((resolve) => this.#ports.clock.setTimer(delayMs, resolve));
+  }
+
   async close(): Promise<void> {
     this.#isClosing = true;
     this.#selfScrape.stop();
@@ -236,7 +240,9 @@ class Node implements StartedNode {
     // The lane first: it may still hand a generation to the keeper.
     const report = (error: unknown): void => this.#ports.log.error('close-failed', { error });
     await this.#lane.peer.call('close', undefined).catch(report);
-    await this.#compactor.peer.call('close', undefined).catch(report);
+    // It may be in the middle of a long merge, which is not needed: what it has not committed is removed at the next start.
+    const closing = this.#compactor.peer.call('close', undefined).catch(report);
+    await Promise.race([closing, this.#delay(compactorCloseMs)]);
     await Promise.all([this.#lane.handle.terminate(), this.#compactor.handle.terminate()]);
     this.#lock.release();
   }

@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Handlers, RpcPeer } from '../base/index.ts';
-import { SystemClock } from '../node/index.ts';
+import { SimClock } from '../../sim/clock.ts';
 import type { Channel, HttpAnswer, HttpRequest, WorkerHandle, Workers } from '../ports/index.ts';
 import { createInlineChannel } from '../storage/index.ts';
 import { loadTestModule } from '../wasm/test-modules.ts';
 import type { CompactorHandlers, LaneHandlers } from './lane-protocol.ts';
-import { queriesActiveMax } from './limits.ts';
+import { queriesActiveMax, queryStuckMs, queryTimeoutMs } from './limits.ts';
 import { QueryPool } from './query-pool.ts';
 import type { AnswerHead, QueryCall } from './query-protocol.ts';
 import { TestLog } from './test-node.ts';
@@ -61,20 +61,21 @@ function deafPeer<Remote extends Handlers>(): RpcPeer<Remote> {
   return new RpcPeer<Remote>({ post() {}, onMessage() {} });
 }
 
-function newPool(): { pool: QueryPool; workers: ScriptedWorkers; log: TestLog } {
+function newPool(): { pool: QueryPool; workers: ScriptedWorkers; log: TestLog; clock: SimClock } {
+  const clock = new SimClock(1000);
   const workers = new ScriptedWorkers();
   const log = new TestLog();
   const modules = { wire: loadTestModule('wire'), head: loadTestModule('head'), pages: loadTestModule('pages') };
   const pool = new QueryPool({
     workers,
     log,
-    clock: new SystemClock(),
+    clock,
     start: { dataDirectory: 'd', retention: { timeMs: 1 }, modules, logLevel: 'info' },
     workersMax: 2,
     lane: deafPeer<LaneHandlers>(),
     compactor: deafPeer<CompactorHandlers>(),
   });
-  return { pool, workers, log };
+  return { pool, workers, log, clock };
 }
 
 function request(onDisconnect: (callback: () => void) => void = () => {}): HttpRequest {
@@ -208,7 +209,7 @@ test('a second worker comes when the first is busy, and takes the next query', a
 });
 
 test('a worker that runs out of memory takes its queries along with 422, and is replaced', async () => {
-  const { pool, workers, log } = newPool();
+  const { pool, workers, log, clock } = newPool();
   const answering = pool.answer(request(), 'query');
   await settle();
   workers.all[0]?.end(Object.assign(new Error('heap'), { code: 'ERR_WORKER_OUT_OF_MEMORY' }));
@@ -218,7 +219,7 @@ test('a worker that runs out of memory takes its queries along with 422, and is 
   assert.equal(log.lines[0]?.event, 'query-worker-died');
   const refused = await pool.answer(request(), 'query');
   assert.equal(refused.status, 503);
-  await new Promise((resolve) => setTimeout(resolve, 1100));
+  await clock.advance(1000);
   assert.equal(workers.all.length, 2);
   assert.equal(pool.respawnsCount, 1);
   const after = pool.answer(request(), 'query');
@@ -226,6 +227,35 @@ test('a worker that runs out of memory takes its queries along with 422, and is 
   workers.all[1]?.calls[0]?.answer({});
   assert.equal((await after).status, 200);
   assert.equal(pool.activeCount, 0);
+});
+
+test('a query that waits longer than a query may take is answered with 503', async () => {
+  const { pool, workers, clock } = newPool();
+  const running = Array.from({ length: queriesActiveMax }, () => pool.answer(request(), 'query'));
+  await settle();
+  const waiting = pool.answer(request(), 'query');
+  await settle();
+  await clock.advance(queryTimeoutMs);
+  const answer = await waiting;
+  assert.equal(answer.status, 503);
+  assert.match(await bodyText(answer), /"errorType":"timeout","error":"query timed out in query queue"/);
+  assert.equal(pool.waitingCount, 0);
+  for (const worker of workers.all) for (const { answer: reply } of worker.calls) reply({});
+  await Promise.all(running);
+  assert.equal(pool.activeCount, 0);
+});
+
+test('a worker that is stuck in a query past its time is replaced', async () => {
+  const { pool, workers, log, clock } = newPool();
+  const answering = pool.answer(request(), 'query');
+  await settle();
+  await clock.advance(queryTimeoutMs + queryStuckMs);
+  const answer = await answering;
+  assert.equal(answer.status, 503);
+  assert.match(await bodyText(answer), /"errorType":"timeout"/);
+  assert.equal(log.lines[0]?.event, 'query-worker-stuck');
+  await clock.advance(1000);
+  assert.equal(workers.all.length, 2);
 });
 
 test('another death of a worker is answered with 503 and its reason', async () => {

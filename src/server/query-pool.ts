@@ -5,9 +5,9 @@ import { errorMessage, RpcPeer, secondMs } from '../base/index.ts';
 import type { Clock, HttpAnswer, HttpRequest, Log, WorkerHandle, Workers } from '../ports/index.ts';
 import { chooseEncoding } from './answer-encoder.ts';
 import type { CompactorHandlers, LaneHandlers } from './lane-protocol.ts';
-import { formBytesMax, queriesActiveMax } from './limits.ts';
+import { formBytesMax, queriesActiveMax, queryStuckMs, queryTimeoutMs } from './limits.ts';
 import { QueryGate } from './query-gate.ts';
-import type { AnswerChunk, QueryHandlers } from './query-protocol.ts';
+import type { AnswerChunk, QueryCall, QueryHandlers } from './query-protocol.ts';
 import type { StorageStart } from './roles/index.ts';
 
 interface QueryWorker {
@@ -73,7 +73,7 @@ export class QueryPool {
 
   #bury(worker: QueryWorker, reason: unknown): void {
     const { log, clock, lane, compactor } = this.#options;
-    worker.death = reason;
+    worker.death ??= reason;
     this.#workers.delete(worker);
     worker.peer.close(`the query worker has ended: ${reason === undefined ? 'shut down' : errorMessage(reason)}`);
     if (this.#isClosed) return;
@@ -120,9 +120,10 @@ export class QueryPool {
   }
 
   /** Takes over `release`, unless it throws. */
-  async #run(call: Parameters<QueryHandlers['answer']>[0], release: () => void): Promise<HttpAnswer> {
+  async #run(call: QueryCall, release: () => void): Promise<HttpAnswer> {
     const worker = this.#leastBusy();
     worker.activeCount++;
+    const stuck = this.#options.clock.setTimer(queryTimeoutMs + queryStuckMs, () => this.#endStuck(worker, call));
     try {
       const head = await worker.peer.call('answer', call);
       if (head.errorText !== undefined) {
@@ -139,7 +140,16 @@ export class QueryPool {
     } catch (error) {
       worker.activeCount--;
       throw worker.death === undefined ? error : deathError(worker.death);
+    } finally {
+      stuck.cancel();
     }
+  }
+
+  /** A query looks at its deadline at every batch of work; one that does not will never end. */
+  #endStuck(worker: QueryWorker, { id, endpoint, parameterTexts }: QueryCall): void {
+    this.#options.log.error('query-worker-stuck', { workerId: worker.id, id, endpoint, parameterTexts });
+    worker.death = new ApiError('timeout', 'query timed out in expression evaluation');
+    void worker.handle.terminate();
   }
 
   /** One chunk is on its way from the worker while the one before it is on its way to the client. */
@@ -199,6 +209,7 @@ async function readParameters(request: HttpRequest): Promise<string[]> {
 
 /** What the client of a query hears whose worker died. A heap that ran over is the query's own doing. */
 function deathError(death: unknown): ApiError {
+  if (death instanceof ApiError) return death;
   const code = typeof death === 'object' && death !== null && 'code' in death ? death.code : undefined;
   if (code === 'ERR_WORKER_OUT_OF_MEMORY') {
     const message =

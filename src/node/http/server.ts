@@ -10,6 +10,7 @@ const keepAliveTimeoutMs = 75 * secondMs;
 // A request must have arrived whole by then; long enough for the largest body over a slow line.
 const requestTimeoutMs = 5 * minuteMs;
 const headersTimeoutMs = 30 * secondMs;
+const stallTimeoutMs = minuteMs;
 const idleSweepMs = 20;
 /** Of a label name in a path, longer than any that can be stored. */
 const pathPartLengthMax = 64 * kib;
@@ -133,10 +134,13 @@ async function writeAnswer(message: IncomingMessage, response: ServerResponse, a
   response.end();
 }
 
-/** Resolves when the client has taken what was written, or has gone. */
+/** Resolves when the client has taken what was written, or has gone; one that takes nothing for a minute is cut off. */
 function drained(response: ServerResponse): Promise<void> {
   return new Promise((resolve) => {
+    // A query's answer holds one of few places while it is read.
+    const stalled = setTimeout(() => response.destroy(), stallTimeoutMs);
     const settle = (): void => {
+      clearTimeout(stalled);
       response.off('drain', settle);
       response.off('close', settle);
       resolve();
