@@ -58,7 +58,7 @@ export const newSeriesBytes: usize = 48;
 /** In the flags: the raw hash may be put into the cache. */
 export const newSeriesCacheable: u32 = 1;
 
-/** What a row is to the kernel: row.ts. */
+/** A row as the kernel keeps it: request.ts. */
 export const rowBytes: usize = 32;
 
 export let bodyAddress: usize = 0;

@@ -24,6 +24,7 @@ import {
   varintField,
   writeRequest,
 } from './test-wire-requests.ts';
+import { labelLimits } from './wire-rejections.ts';
 import { rejectedReference, unknownReference, type WireBatch, WireKernel, type WireLimits } from './wire.ts';
 
 function createKernel(limits: Partial<WireLimits> = {}, seed = 1): WireKernel {
@@ -344,6 +345,10 @@ test('a decompression bomb, a long body and too many samples are refused with th
   assert.throws(() => decodeBody(wide, wrapSnappy(request), -1, 1), /WIRE_TOO_LARGE: .*more series or samples/);
   const allowed = bytesField(1, Buffer.concat([metricField('m'), samples.subarray(2)]));
   assert.equal(decodeBody(wide, wrapSnappy(allowed), -1, 1).samplesCount, 4 << 20);
+  // Four bytes a series without labels; 1 Mi series are the limit.
+  const seriesRequest = Buffer.alloc(4 * ((1 << 20) + 1), Uint8Array.of(0x0a, 2, 0x12, 0));
+  assert.throws(() => decodeBody(wide, wrapSnappy(seriesRequest), -1, 1), /WIRE_TOO_LARGE: .*more series or samples/);
+  assert.equal(decodeBody(wide, wrapSnappy(seriesRequest.subarray(4)), -1, 1).rejections[0]?.seriesCount, 1 << 20);
 });
 
 test('limits that no memory can hold are refused when the kernel is made', () => {
@@ -408,6 +413,28 @@ test('rejections name the series and say why, and the rest of the request goes o
       );
     }
   }
+});
+
+test('what is exactly at a limit is taken', () => {
+  const kernel = createKernel();
+  const { countMax, nameBytesMax, valueBytesMax, seriesBytesMax } = labelLimits;
+  const many = Array.from({ length: countMax - 1 }, (_, i) => labelField(`l${i}`, 'v'));
+  // Each label counts with six bytes more; m and its name take 15.
+  const rest = seriesBytesMax - 15 - (1 + valueBytesMax + 6) - (1 + 6);
+  const cases = [
+    [labelField('n'.repeat(nameBytesMax), 'v'.repeat(valueBytesMax))],
+    many,
+    [labelField('a', 'v'.repeat(valueBytesMax)), labelField('b', 'v'.repeat(rest))],
+  ];
+  for (const fields of cases) {
+    const request = bytesField(1, Buffer.concat([metricField('m'), ...fields, sampleField(nowMs)]));
+    const batch = decodeBody(kernel, wrapSnappy(request));
+    assert.deepEqual([batch.newSeriesCount, batch.rejections], [1, []]);
+    assert.equal(hex(batch.newSeriesLabels(0)), referenceRequest(request, 0n, BigInt(maxMs)).rows[0]?.labels);
+  }
+  const over = [labelField('a', 'v'.repeat(valueBytesMax)), labelField('b', 'v'.repeat(rest + 1))];
+  const request = bytesField(1, Buffer.concat([metricField('m'), ...over, sampleField(nowMs)]));
+  assert.equal(decodeBody(kernel, wrapSnappy(request)).rejections[0]?.reason, 'LABELS_TOO_LONG');
 });
 
 test('samples out of bounds are left out and counted, the bounds themselves are in', () => {
