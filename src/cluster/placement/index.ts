@@ -1,0 +1,1 @@
+export { partitionsCount, type PlacedMember, Placement } from './placement.ts';
