@@ -41,11 +41,11 @@ const buffersAddress: usize = 65536 + 4 * 65536;
 /** Copies and loads of whole words or vectors may run so far past the end of what they are about. */
 const slackBytes: u64 = 64;
 
-// Limits of a request. The shortest sample that is sent in practice takes 9 bytes, the shortest series 40.
-export const samplesCountMax: u32 = 4 << 20;
-export const rowsCountMax: u32 = 1 << 20;
-/** Metadata beyond this is ignored: it is advice. */
-export const metadataCountMax: u32 = 65536;
+// Columns have room for what a request of the longest legal length can hold in practice, where the shortest sample takes
+// 9 bytes and the shortest series 40.
+const bytesPerSampleMin: u32 = 8;
+const bytesPerRowMin: u32 = 32;
+const bytesPerMetadataMin: u32 = 512;
 
 // Limits of a series' labels, as in src/wasm/wire-rejections.ts.
 export const labelsCountMax: u32 = 256;
@@ -60,6 +60,11 @@ export const newSeriesCacheable: u32 = 1;
 
 /** A row as the kernel keeps it: request.ts. */
 export const rowBytes: usize = 32;
+
+export let samplesCountMax: u32 = 0;
+export let rowsCountMax: u32 = 0;
+/** Metadata beyond this is ignored: it is advice. */
+export let metadataCountMax: u32 = 0;
 
 export let bodyAddress: usize = 0;
 export let rawAddress: usize = 0;
@@ -89,6 +94,9 @@ function take(bytesCount: u64): usize {
 export function initializeLayout(bodyBytesMax: u32, decompressedBytesMax: u32): bool {
   nextAddress = buffersAddress;
   rawBytesMax = decompressedBytesMax;
+  samplesCountMax = decompressedBytesMax / bytesPerSampleMin;
+  rowsCountMax = decompressedBytesMax / bytesPerRowMin;
+  metadataCountMax = decompressedBytesMax / bytesPerMetadataMin;
   bodyAddress = take(bodyBytesMax);
   rawAddress = take(decompressedBytesMax);
   referencesAddress = take(<u64>rowsCountMax * 4);

@@ -337,18 +337,18 @@ test('a decompression bomb, a long body and too many samples are refused with th
   );
   assert.throws(() => decodeBody(kernel, Buffer.from([0xff, 0xff, 0xff, 0xff, 0x0f, 0])), { code: 'WIRE_TOO_LARGE' });
   assert.throws(() => kernel.bodyBuffer(65_537), /WIRE_TOO_LARGE: .*65537 bytes, at most 65536/);
-  // Two bytes a sample: value and timestamp left out. 4 Mi samples are the limit.
-  const wide = createKernel({ bodyBytesMax: 16 << 20, decompressedBytesMax: 16 << 20 });
-  const samples = Buffer.alloc(2 * ((4 << 20) + 1));
+  // Two bytes a sample: value and timestamp left out. A sample per 8 bytes of the longest request is the limit.
+  const wide = createKernel({ bodyBytesMax: 8 << 20, decompressedBytesMax: 8 << 20 });
+  const samples = Buffer.alloc(2 * ((1 << 20) + 1));
   for (let i = 0; i < samples.length; i += 2) samples[i] = 0x12;
   const request = bytesField(1, Buffer.concat([metricField('m'), samples]));
   assert.throws(() => decodeBody(wide, wrapSnappy(request), -1, 1), /WIRE_TOO_LARGE: .*more series or samples/);
   const allowed = bytesField(1, Buffer.concat([metricField('m'), samples.subarray(2)]));
-  assert.equal(decodeBody(wide, wrapSnappy(allowed), -1, 1).samplesCount, 4 << 20);
-  // Four bytes a series without labels; 1 Mi series are the limit.
-  const seriesRequest = Buffer.alloc(4 * ((1 << 20) + 1), Uint8Array.of(0x0a, 2, 0x12, 0));
+  assert.equal(decodeBody(wide, wrapSnappy(allowed), -1, 1).samplesCount, 1 << 20);
+  // Four bytes a series without labels; a series per 32 bytes is the limit.
+  const seriesRequest = Buffer.alloc(4 * ((1 << 18) + 1), Uint8Array.of(0x0a, 2, 0x12, 0));
   assert.throws(() => decodeBody(wide, wrapSnappy(seriesRequest), -1, 1), /WIRE_TOO_LARGE: .*more series or samples/);
-  assert.equal(decodeBody(wide, wrapSnappy(seriesRequest.subarray(4)), -1, 1).rejections[0]?.seriesCount, 1 << 20);
+  assert.equal(decodeBody(wide, wrapSnappy(seriesRequest.subarray(4)), -1, 1).rejections[0]?.seriesCount, 1 << 18);
 });
 
 test('limits that no memory can hold are refused when the kernel is made', () => {

@@ -10,7 +10,7 @@ import { readRejections, type WireRejection } from './wire-rejections.ts';
 export interface WireLimits {
   /** Longest compressed request. */
   readonly bodyBytesMax: number;
-  /** Longest request after decompression. */
+  /** Longest request after decompression; it may hold one series per 32 bytes of this, and one sample per 8. */
   readonly decompressedBytesMax: number;
   /** Memory for the raw-hash cache; about 30 bytes a series. When it is full, entries are replaced at random. */
   readonly cacheBytesMax: number;
