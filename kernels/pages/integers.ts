@@ -17,9 +17,9 @@ export function unzigzag(value: u64): i64 {
   return <i64>(value >> 1) ^ -<i64>(value & 1);
 }
 
-/** What a residual costs after entropy coding, in bits, roughly: nothing for 0, more with each bit. */
+/** What a residual costs after entropy coding, in bits, roughly: nothing for 0, else its bits and a sign of their number. */
 export function residualCost(value: i64): u32 {
-  return 64 - <u32>clz<u64>(zigzag(value));
+  return value === 0 ? 0 : 65 - <u32>clz<u64>(zigzag(value));
 }
 
 export function writeVarint(target: usize, value: u64): usize {
@@ -56,10 +56,21 @@ export function readVarint(source: usize, end: usize, result: usize): usize {
   return 0;
 }
 
-/** Writes `count` integers at `source`, the first as it is. `base`: integers to be subtracted first, or 0. */
-export function writeIntegers(source: usize, base: usize, count: u32, predictor: u32, target: usize): usize {
+/**
+ * Writes `count` integers at `source`. `base`: integers to be subtracted first, or 0; what is left must be multiples of
+ * 2^shift, and is divided by that.
+ */
+export function writeIntegers(
+  source: usize,
+  base: usize,
+  shift: u32,
+  count: u32,
+  predictor: u32,
+  target: usize,
+): usize {
   let previous = load<i64>(source);
   if (base) previous -= load<i64>(base);
+  previous >>= shift;
   let at = writeVarint(target, zigzag(previous));
   if (count === 1) return at;
   let step: i64 = 0;
@@ -70,6 +81,7 @@ export function writeIntegers(source: usize, base: usize, count: u32, predictor:
   for (let i: u32 = 1; i < count; i++) {
     let value = load<i64>(source + (<usize>i << 3));
     if (base) value -= load<i64>(base + (<usize>i << 3));
+    value >>= shift;
     const residual = value - previous - step;
     at = writeVarint(at, zigzag(residual));
     if (predictor === predictLine) previous += step;
@@ -77,6 +89,15 @@ export function writeIntegers(source: usize, base: usize, count: u32, predictor:
     if (predictor === predictSlope) step += residual;
   }
   return at;
+}
+
+/** How often all integers, less those of `base` if it is not 0, can be halved. */
+export function commonShift(source: usize, base: usize, count: u32): u32 {
+  let bits: u64 = 0;
+  for (let i: usize = 0; i < <usize>count << 3; i += 8) {
+    bits |= load<u64>(source + i) - (base ? load<u64>(base + i) : 0);
+  }
+  return bits === 0 ? 0 : <u32>ctz<u64>(bits);
 }
 
 /** The step of the line from the first to the last integer, rounded to the nearest. */
@@ -91,6 +112,7 @@ export function readIntegers(
   source: usize,
   end: usize,
   base: usize,
+  shift: u32,
   count: u32,
   predictor: u32,
   target: usize,
@@ -107,7 +129,11 @@ export function readIntegers(
   } else {
     at = readLine(at, end, first, count, target, scratch);
   }
-  if (at && base) {
+  if (!at) return 0;
+  if (shift) {
+    for (let i: usize = 0; i < <usize>count << 3; i += 8) store<i64>(target + i, load<i64>(target + i) << shift);
+  }
+  if (base) {
     for (let i: usize = 0; i < <usize>count << 3; i += 8) {
       store<i64>(target + i, load<i64>(target + i) + load<i64>(base + i));
     }

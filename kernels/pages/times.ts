@@ -51,7 +51,7 @@ export function encodeTimesPage(count: u32, slotStartMs: f64): u32 {
   let predictor = slopeCost < deltaCost ? predictSlope : predictDelta;
   if (lineCost < min(slopeCost, deltaCost)) predictor = predictLine;
   store<u8>(pageAt, 1 + predictor);
-  return <u32>(writeIntegers(mantissasAt, 0, count, predictor, pageAt + 1) - pageAt);
+  return <u32>(writeIntegers(mantissasAt, 0, 0, count, predictor, pageAt + 1) - pageAt);
 }
 
 /** Decodes the page of `length` bytes at `pageAt` to `timesAt`; returns 0, or the reason as decodePage does. */
@@ -64,7 +64,7 @@ export function decodeTimesPage(length: u32, count: u32, slotStartMs: f64): u32 
     at = readRegular(at, end, count);
   } else {
     if (kind > 1 + predictLine) return 2;
-    at = readIntegers(at, end, 0, count, kind - 1, mantissasAt, resultAt);
+    at = readIntegers(at, end, 0, 0, count, kind - 1, mantissasAt, resultAt);
   }
   if (!at) return 6;
   if (at !== end) return 9;

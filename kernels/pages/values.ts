@@ -12,6 +12,7 @@ import {
   writeExceptions,
 } from './decimals.ts';
 import {
+  commonShift,
   predictDelta,
   predictSlope,
   readIntegers,
@@ -37,6 +38,9 @@ const flagExceptions: u32 = 32;
 const flagBase: u32 = 64;
 /** In the second byte, beside the exponent. */
 const flagDistances: u32 = 32;
+const flagShift: u32 = 64;
+/** Integers that can all be halved at least so often (sizes in memory pages) are stored so. */
+const shiftMin: u32 = 3;
 
 const staleMarker: u64 = 0x7ff0000000000002;
 
@@ -55,79 +59,107 @@ export function encodePage(count: u32, base: usize, baseExponent: u32, baseDista
   let differing: u64 = 0;
   for (let i: usize = 0; i < <usize>count << 3; i += 8) differing |= load<u64>(valuesAt + i) ^ first;
   const stale = findStale(count) ? flagStale : 0;
+  const planes = differing === 0 ? u64.MAX_VALUE : planesCost(count);
   let exponent = chooseExponent(count);
-  let distances: u32 = 0;
   let exceptions: u32 = 0;
+  let distances: u32 = 0;
+  let kind: u32 = 0;
+  let cost = u64.MAX_VALUE;
   if (exponent >= 0) {
     exceptions = fillMantissas(count, exponent);
-  } else if (differing !== 0) {
-    exponent = chooseNearExponent(count);
-    if (exponent >= 0) {
-      exceptions = fillNearMantissas(count, exponent);
-      distances = flagDistances;
+    kind = chooseKind(count, <u32>exponent === baseExponent ? base : 0);
+    cost = load<u64>(resultAt) + <u64>exceptions * exceptionCost;
+  }
+  // Sums of decimals have decimals too, but of many places: where exact ones are no great gain, near ones may be.
+  if (differing !== 0 && cost > planes >> 1) {
+    const near = chooseNearExponent(count);
+    if (near >= 0) {
+      const nearExceptions = fillNearMantissas(count, near);
+      const nearKind = chooseKind(count, <u32>near === baseExponent ? base : 0);
+      const nearCost = load<u64>(resultAt) + <u64>nearExceptions * exceptionCost + distancesCost(count);
+      if (nearCost < cost) {
+        exponent = near;
+        exceptions = nearExceptions;
+        kind = nearKind;
+        cost = nearCost;
+        distances = flagDistances;
+      } else {
+        fillMantissas(count, exponent);
+      }
     }
   }
   if (exponent < 0) return differing === 0 ? encodeSame(first, stale) : encodePlanes(count, stale);
+  if (cost > planes) return encodePlanes(count, stale);
 
-  const usableBase = base !== 0 && <u32>exponent === baseExponent ? base : 0;
-  const kind = chooseKind(count, usableBase);
-  const cost = load<u64>(resultAt) + <u64>exceptions * exceptionCost + (distances ? distancesCost(count) : 0);
-  if (differing !== 0 && cost > planesCost(count)) return encodePlanes(count, stale);
-
+  const usedBase = kind >= kindDifferenceDelta ? base : 0;
+  const shift = kind === kindLine ? 0 : usableShift(usedBase, count);
   store<u8>(pageAt, kind | stale | (exceptions ? flagExceptions : 0));
-  store<u8>(pageAt, <u32>exponent | distances, 1);
+  store<u8>(pageAt, <u32>exponent | distances | (shift ? flagShift : 0), 1);
   let at = pageAt + 2;
   if (kind === kindLine) {
     const start = load<i64>(mantissasAt);
     at = writeVarint(at, zigzag(start));
     at = writeVarint(at, zigzag(count > 1 ? load<i64>(mantissasAt, 8) - start : 0));
   } else {
-    const isDifference = kind >= kindDifferenceDelta;
-    if (isDifference) at = writeVarint(at, baseDistance);
+    if (usedBase) at = writeVarint(at, baseDistance);
+    if (shift) at = writeVarint(at, shift);
     const predictor = kind === kindDelta || kind === kindDifferenceDelta ? predictDelta : predictSlope;
-    at = writeIntegers(mantissasAt, isDifference ? usableBase : 0, count, predictor, at);
+    at = writeIntegers(mantissasAt, usedBase, shift, count, predictor, at);
   }
-  if (distances) at = writeIntegers(distancesAt, 0, count, predictDelta, at);
+  if (distances) at = writeIntegers(distancesAt, 0, 0, count, predictDelta, at);
   if (exceptions) at = writeExceptions(exceptions, at);
   return <u32>(at - pageAt);
 }
 
+function usableShift(base: usize, count: u32): u32 {
+  const shift = commonShift(mantissasAt, base, count);
+  return shift >= shiftMin ? shift : 0;
+}
+
 /** The kind with the smallest residuals; leaves their cost at `resultAt`. */
 function chooseKind(count: u32, base: usize): u32 {
+  residualCosts(count, 0);
+  const deltaCost = load<u64>(resultAt);
+  const slopeCost = load<u64>(resultAt, 8);
+  if (load<u64>(resultAt, 16) === 0) {
+    store<u64>(resultAt, 0);
+    return kindLine;
+  }
+  const own = min(deltaCost, slopeCost);
+  if (base) {
+    residualCosts(count, base);
+    const difference = min(load<u64>(resultAt), load<u64>(resultAt, 8));
+    // A difference has to save an eighth: it costs its readers the decoding of its base.
+    if (difference + (difference >> 3) < own) {
+      const kind = load<u64>(resultAt) <= load<u64>(resultAt, 8) ? kindDifferenceDelta : kindDifferenceSlope;
+      store<u64>(resultAt, difference);
+      return kind;
+    }
+  }
+  store<u64>(resultAt, own);
+  return deltaCost <= slopeCost ? kindDelta : kindSlope;
+}
+
+/** Leaves at `resultAt` what residuals cost by delta, by slope, and by slope but for the first step: 0 for a line. */
+function residualCosts(count: u32, base: usize): void {
+  const shift = usableShift(base, count);
   let deltaCost: u64 = 0;
   let slopeCost: u64 = 0;
-  let previous = load<i64>(mantissasAt);
-  let step: i64 = count > 1 ? load<i64>(mantissasAt, 8) - previous : 0;
+  let previous = (load<i64>(mantissasAt) - (base ? load<i64>(base) : 0)) >> shift;
+  let step: i64 = 0;
+  let firstCost: u64 = 0;
   for (let i: usize = 8; i < <usize>count << 3; i += 8) {
-    const value = load<i64>(mantissasAt + i);
+    const value = (load<i64>(mantissasAt + i) - (base ? load<i64>(base + i) : 0)) >> shift;
     const delta = value - previous;
     deltaCost += residualCost(delta);
     slopeCost += residualCost(delta - step);
+    if (i === 8) firstCost = slopeCost;
     previous = value;
     step = delta;
   }
-  store<u64>(resultAt, min(deltaCost, slopeCost));
-  if (slopeCost === 0) return kindLine;
-  const own = deltaCost <= slopeCost ? kindDelta : kindSlope;
-  if (!base) return own;
-
-  let differenceDeltaCost: u64 = 0;
-  let differenceSlopeCost: u64 = 0;
-  previous = load<i64>(mantissasAt) - load<i64>(base);
-  step = 0;
-  for (let i: usize = 8; i < <usize>count << 3; i += 8) {
-    const value = load<i64>(mantissasAt + i) - load<i64>(base + i);
-    const delta = value - previous;
-    differenceDeltaCost += residualCost(delta);
-    differenceSlopeCost += residualCost(delta - step);
-    previous = value;
-    step = delta;
-  }
-  const difference = min(differenceDeltaCost, differenceSlopeCost);
-  // A difference has to save an eighth: it costs its readers the decoding of its base.
-  if (difference + (difference >> 3) >= load<u64>(resultAt)) return own;
-  store<u64>(resultAt, difference);
-  return differenceDeltaCost <= differenceSlopeCost ? kindDifferenceDelta : kindDifferenceSlope;
+  store<u64>(resultAt, deltaCost);
+  store<u64>(resultAt, slopeCost, 8);
+  store<u64>(resultAt, slopeCost - firstCost, 16);
 }
 
 function distancesCost(count: u32): u64 {
@@ -141,11 +173,12 @@ function distancesCost(count: u32): u64 {
   return cost;
 }
 
+/** Changed bytes: they are columns of bytes, so that a byte that seldom changes is cheap, but one that does costs all of it. */
 function planesCost(count: u32): u64 {
   let cost: u64 = 64;
   for (let i: usize = 8; i < <usize>count << 3; i += 8) {
     const changed = load<u64>(valuesAt + i) ^ load<u64>(valuesAt + i - 8);
-    if (changed !== 0) cost += 64 - clz<u64>(changed) - ctz<u64>(changed);
+    if (changed !== 0) cost += 8 * (8 - (clz<u64>(changed) >> 3) - (ctz<u64>(changed) >> 3));
   }
   return cost;
 }
@@ -174,7 +207,7 @@ function encodePlanes(count: u32, stale: u32): u32 {
 
 /**
  * Decodes the page of `length` bytes at `pageAt` to `valuesAt`. `base`: the mantissas of the page it is a difference from,
- * or 0. `keep`: where to leave its own mantissas for pages that are differences from it. Returns 0, or a line of errors.ts.
+ * or 0. `keep`: where to leave its own mantissas for pages that are differences from it. Returns 0, or a number of the list of faults in src/wasm/pages.ts.
  */
 export function decodePage(length: u32, count: u32, base: usize, keep: usize): u32 {
   if (count === 0 || count > samplesMax || length < 2) return 1;
@@ -198,15 +231,21 @@ export function decodePage(length: u32, count: u32, base: usize, keep: usize): u
       at = readVarint(at, end, resultAt);
       if (!at) return 5;
     }
+    let shift: u32 = 0;
+    if (second & flagShift) {
+      at = readVarint(at, end, resultAt);
+      if (!at || load<u64>(resultAt) > 63) return 11;
+      shift = load<u32>(resultAt);
+    }
     const predictor = kind === kindDelta || kind === kindDifferenceDelta ? predictDelta : predictSlope;
-    at = readIntegers(at, end, isDifference ? base : 0, count, predictor, mantissasAt, resultAt);
+    at = readIntegers(at, end, isDifference ? base : 0, shift, count, predictor, mantissasAt, resultAt);
   }
   if (!at) return 6;
   // Copied, not decoded in place: the slot may hold the base that this page was added to.
   if (head & flagBase && keep) memory.copy(keep, mantissasAt, <usize>count << 3);
   divideMantissas(count, exponent);
   if (second & flagDistances) {
-    at = readIntegers(at, end, 0, count, predictDelta, distancesAt, resultAt);
+    at = readIntegers(at, end, 0, 0, count, predictDelta, distancesAt, resultAt);
     if (!at) return 7;
     addDistances(count);
   }

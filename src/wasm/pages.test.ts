@@ -84,6 +84,25 @@ test('exceptions keep a page of decimals from the raw codec', () => {
   assert.ok(page.length < 600 + 40, `${page.length} bytes`);
 });
 
+test('multiples of a power of two are stored without their zeros', () => {
+  const count = 500;
+  const kibs = Array.from({ length: count }, (_, i) => 100_000 + ((i * i * 7919) % 61));
+  const page = roundTrip(numbers(kibs.map((kib) => kib * 4096)));
+  assert.ok(page.length < roundTrip(numbers(kibs)).length + 10, `${page.length} bytes`);
+  const base = numbers(kibs.map((kib) => kib * 4096 + 7));
+  kernel.setValues(base, 0, count);
+  const pageA = kernel.encodeValues(count, undefined).slice();
+  kernel.keepBase(9, count, {});
+  pageA[0] = (pageA[0] as number) | pageFlagBase;
+  const b = numbers(kibs.map((kib, i) => kib * 4096 + 7 + 1024 * (i % 2)));
+  kernel.setValues(b, 0, count);
+  const pageB = kernel.encodeValues(count, { slot: 9, exponent: 0, distance: 1 }).slice();
+  assert.ok(((pageB[0] as number) & pageKindMask) >= pageKind.differenceDelta);
+  kernel.decodeValues(pageA, count, -1, 9, pageA);
+  kernel.decodeValues(pageB, count, 9, -1);
+  assert.deepEqual(bitsOf(kernel.values, count), bitsOf(b, count));
+});
+
 test('near decimals: noise in the last places costs a byte or two a sample, not eight', () => {
   let sum = 0;
   const values = numbers(Array.from({ length: 1000 }, (_, i) => (sum += ((i % 7) + 1) / 1000)));

@@ -40,6 +40,7 @@ const faults = [
   'its exceptions are malformed',
   'its length does not fit its contents',
   'its timestamps do not ascend',
+  'its shift is malformed',
 ];
 
 interface PagesExports {

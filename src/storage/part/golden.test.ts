@@ -38,6 +38,7 @@ const shapes: Readonly<Record<string, Shape>> = {
   constant: () => bitsOf(0.1),
   delta: (i) => bitsOf(((i * i * 7919) % 31) / 10),
   slope: (i) => bitsOf(1000 * i + (i % 3)),
+  memory: (i) => bitsOf(4096 * (10_000 + steps(i))),
   planes: (i) => bitsOf(1 / (i + 3)),
   near: (i) => bitsOf(noisy[i] as number),
   stale: (i) => (i === 100 ? staleMarker : bitsOf(steps(i))),
