@@ -22,28 +22,53 @@ export function collectVector(operator: VectorOperator, timeMs: number, evaluati
   return { kind: 'vector', timeMs, labels, values: Float64Array.from(values) };
 }
 
-/** All series with a point on the grid, sorted by labels. Where all points are there, series share the grid's timestamps. */
+/** All series with a point on the grid, sorted by labels. Series whose points stand at the same steps, without a gap, share theirs. */
 export function collectGridMatrix(operator: VectorOperator, grid: Grid, evaluation: Evaluation): MatrixSeries[] {
-  const gridTimestampsMs = grid.timestampsMs();
+  const spans = new GridSpans(grid);
   const row = new Row(grid.stepsCount);
   const result: MatrixSeries[] = [];
   for (const [index, { labels }] of operator.series.entries()) {
     operator.read(index, row);
     if (row.presentCount === 0) continue;
     countReturned(row.presentCount, evaluation);
-    if (row.isFull) result.push({ labels, timestampsMs: gridTimestampsMs, values: row.values.slice() });
-    else result.push({ labels, ...presentPoints(row, gridTimestampsMs) });
+    const first = row.firstPresent;
+    const end = row.endPresent;
+    if (end - first === row.presentCount) {
+      result.push({ labels, timestampsMs: spans.timestampsMs(first, end), values: row.values.slice(first, end) });
+    } else {
+      result.push({ labels, ...scatteredPoints(row, grid) });
+    }
   }
   return result.sort((a, b) => Labels.compare(a.labels, b.labels));
 }
 
-function presentPoints(row: Row, gridTimestampsMs: Float64Array): { timestampsMs: Float64Array; values: Float64Array } {
+/** One array of timestamps for each span of steps. */
+class GridSpans {
+  readonly #timestampsMs: Float64Array;
+  readonly #bySpan = new Map<string, Float64Array>();
+
+  constructor(grid: Grid) {
+    this.#timestampsMs = grid.timestampsMs();
+  }
+
+  timestampsMs(first: number, end: number): Float64Array {
+    const key = `${first} ${end}`;
+    let timestampsMs = this.#bySpan.get(key);
+    if (!timestampsMs) {
+      timestampsMs = this.#timestampsMs.subarray(first, end);
+      this.#bySpan.set(key, timestampsMs);
+    }
+    return timestampsMs;
+  }
+}
+
+function scatteredPoints(row: Row, grid: Grid): { timestampsMs: Float64Array; values: Float64Array } {
   const timestampsMs = new Float64Array(row.presentCount);
   const values = new Float64Array(row.presentCount);
   let count = 0;
   for (let step = 0; step < row.stepsCount; step++) {
     if (row.presence[step] === 0) continue;
-    timestampsMs[count] = gridTimestampsMs[step] as number;
+    timestampsMs[count] = grid.timeMs(step);
     values[count] = row.values[step] as number;
     count++;
   }

@@ -31,7 +31,7 @@ export interface MatrixResult {
 
 export interface MatrixSeries {
   readonly labels: Labels;
-  /** Ascending; one for each value. Series that have a sample at every step share one array. */
+  /** Ascending; one for each value. Series with points at the same steps, without a gap between, share one array. */
   readonly timestampsMs: Float64Array;
   readonly values: Float64Array;
 }

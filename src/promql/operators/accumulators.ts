@@ -10,42 +10,40 @@ export interface Accumulator {
   readonly bytes: number;
 }
 
-/** How many values each step has had: full rows are only counted, so that the common case costs nothing per step. */
+/** How many values each step has had. Rows without gaps (the rule) only note where they begin and end. */
 class StepCounts {
-  #fullRowsCount = 0;
-  readonly #partial: Uint32Array;
-  #hasPartial = false;
+  /** By how much the count of a step differs from that of the step before. */
+  readonly #changes: Int32Array;
+  /** Of rows with gaps. */
+  readonly #scattered: Uint32Array;
 
   constructor(stepsCount: number) {
-    this.#partial = new Uint32Array(stepsCount);
+    this.#changes = new Int32Array(stepsCount + 1);
+    this.#scattered = new Uint32Array(stepsCount);
   }
 
-  add(row: Row): void {
-    if (row.isFull) {
-      this.#fullRowsCount++;
+  add(row: Row, first: number, end: number): void {
+    if (end - first === row.presentCount) {
+      this.#changes[first] = (this.#changes[first] as number) + 1;
+      this.#changes[end] = (this.#changes[end] as number) - 1;
       return;
     }
-    this.#hasPartial = true;
-    for (let step = 0; step < row.stepsCount; step++) {
-      this.#partial[step] = (this.#partial[step] as number) + (row.presence[step] as number);
+    for (let step = first; step < end; step++) {
+      this.#scattered[step] = (this.#scattered[step] as number) + (row.presence[step] as number);
     }
   }
 
-  at(step: number): number {
-    return this.#fullRowsCount + (this.#partial[step] as number);
-  }
-
-  markPresence(into: Row): void {
-    if (this.#fullRowsCount > 0) {
-      into.markFull();
-      return;
-    }
-    into.clear();
-    if (!this.#hasPartial) return;
+  /** Writes the counts as values, and marks the steps with a count as present. */
+  finish(into: Row): void {
+    let count = 0;
+    into.presentCount = 0;
     for (let step = 0; step < into.stepsCount; step++) {
-      if ((this.#partial[step] as number) === 0) continue;
-      into.presence[step] = 1;
-      into.presentCount++;
+      count += this.#changes[step] as number;
+      const total = count + (this.#scattered[step] as number);
+      const present = total > 0 ? 1 : 0;
+      into.values[step] = total;
+      into.presence[step] = present;
+      into.presentCount += present;
     }
   }
 }
@@ -66,19 +64,21 @@ export class SumAccumulator implements Accumulator {
   }
 
   get bytes(): number {
-    return 20 * this.#sums.length;
+    return 24 * this.#sums.length;
   }
 
   add(row: Row): void {
-    this.#counts.add(row);
-    if (row.isFull) this.#addFull(row.values);
-    else this.#addPartial(row);
+    const first = row.firstPresent;
+    const end = row.endPresent;
+    this.#counts.add(row, first, end);
+    if (end - first === row.presentCount) this.#addSpan(row.values, first, end);
+    else this.#addScattered(row);
   }
 
-  #addFull(values: Float64Array): void {
+  #addSpan(values: Float64Array, first: number, end: number): void {
     const sums = this.#sums;
     const compensations = this.#compensations;
-    for (let step = 0; step < values.length; step++) {
+    for (let step = first; step < end; step++) {
       const value = values[step] as number;
       const sum = sums[step] as number;
       const total = sum + value;
@@ -89,22 +89,14 @@ export class SumAccumulator implements Accumulator {
     }
   }
 
-  #addPartial(row: Row): void {
-    const sums = this.#sums;
-    const compensations = this.#compensations;
+  #addScattered(row: Row): void {
     for (let step = 0; step < row.stepsCount; step++) {
-      if (row.presence[step] === 0) continue;
-      const value = row.values[step] as number;
-      const sum = sums[step] as number;
-      const total = sum + value;
-      const error = Math.abs(sum) >= Math.abs(value) ? sum - total + value : value - total + sum;
-      compensations[step] = total === Infinity || total === -Infinity ? 0 : (compensations[step] as number) + error;
-      sums[step] = total;
+      if (row.presence[step] === 1) this.#addSpan(row.values, step, step + 1);
     }
   }
 
   finish(into: Row): void {
-    this.#counts.markPresence(into);
+    this.#counts.finish(into);
     for (let step = 0; step < into.stepsCount; step++) {
       into.values[step] = (this.#sums[step] as number) + (this.#compensations[step] as number);
     }
@@ -204,16 +196,16 @@ export class CountAccumulator implements Accumulator {
   }
 
   get bytes(): number {
-    return 4 * this.#stepsCount;
+    return 8 * this.#stepsCount;
   }
 
   add(row: Row): void {
-    this.#counts.add(row);
+    this.#counts.add(row, row.firstPresent, row.endPresent);
   }
 
   finish(into: Row): void {
-    this.#counts.markPresence(into);
-    for (let step = 0; step < into.stepsCount; step++) into.values[step] = this.#isGroup ? 1 : this.#counts.at(step);
+    this.#counts.finish(into);
+    if (this.#isGroup) into.values.fill(1);
   }
 }
 

@@ -33,10 +33,11 @@ export class InstantSelectorOperator implements VectorOperator {
   read(index: number, row: Row): void {
     const samples = this.#samples;
     loadSeries(this.#selection.series[index] as SelectedSeries, samples, this.#evaluation);
-    const { indexes, isComplete } = this.#lookup.find(samples);
+    const found = this.#lookup.find(samples);
+    const { indexes } = found;
     if (samples.mayHoldStale) gatherLive(row, indexes, samples);
-    else if (isComplete) gatherAll(row, indexes, samples.values);
-    else gather(row, indexes, samples.values);
+    else if (found.hasGaps) gather(row, indexes, samples.values);
+    else gatherSpan(row, indexes, samples.values, found.first, found.end);
     if (this.#givesTimestamps) gatherTimestamps(row, indexes, samples.timestampsMs);
   }
 }
@@ -54,11 +55,11 @@ export function loadSeries(series: SelectedSeries, into: SampleBuffer, evaluatio
   evaluation.stats.samplesLoadedCount += into.count;
 }
 
-/** Where every step has a sample. */
-function gatherAll(row: Row, indexes: Int32Array, source: Float64Array): void {
-  const { values, stepsCount } = row;
-  for (let step = 0; step < stepsCount; step++) values[step] = source[indexes[step] as number] as number;
-  row.markFull();
+/** Where the steps with a sample stand together. */
+function gatherSpan(row: Row, indexes: Int32Array, source: Float64Array, first: number, end: number): void {
+  const { values } = row;
+  for (let step = first; step < end; step++) values[step] = source[indexes[step] as number] as number;
+  row.markSpan(first, end);
 }
 
 function gather(row: Row, indexes: Int32Array, source: Float64Array): void {

@@ -43,6 +43,16 @@ export class Row {
     return this.presentCount === this.stepsCount;
   }
 
+  /** The first step with a value; -1 where there is none. */
+  get firstPresent(): number {
+    return this.presence.indexOf(1);
+  }
+
+  /** The step after the last one with a value. */
+  get endPresent(): number {
+    return this.presence.lastIndexOf(1) + 1;
+  }
+
   clear(): void {
     this.presence.fill(0);
     this.presentCount = 0;
@@ -57,6 +67,12 @@ export class Row {
   markFull(): void {
     if (!this.isFull) this.presence.fill(1);
     this.presentCount = this.stepsCount;
+  }
+
+  /** Says that the steps from `first` to before `end` have a value, and no others. */
+  markSpan(first: number, end: number): void {
+    this.presence.fill(0, 0, first).fill(1, first, end).fill(0, end);
+    this.presentCount = end - first;
   }
 
   copyFrom(other: Row): void {

@@ -6,10 +6,13 @@ import { type Grid, referenceMs, type Reference } from '../plan/grid.ts';
 /** What an operator keeps by timestamps key stays below this; beyond it all is forgotten, and worked out anew where it is met. */
 const keptBytesMax = 32 * 1024 * 1024;
 
-/** Indexes into samples by step; `isComplete`: every step has a sample. */
+/** Indexes into samples by step. */
 interface StepIndexes {
   readonly indexes: Int32Array<ArrayBuffer>;
-  isComplete: boolean;
+  /** The steps from `first` to before `end` are found, none before or after; in between there may be gaps. */
+  first: number;
+  end: number;
+  hasGaps: boolean;
 }
 
 /** What an operator keeps by timestamps key. */
@@ -43,15 +46,15 @@ export class InstantLookup {
   constructor(reference: Reference, grid: Grid, lookbackDeltaMs: number) {
     this.#references = stepReferences(reference, grid);
     this.#lookbackDeltaMs = lookbackDeltaMs;
-    this.#scratch = { indexes: new Int32Array(grid.stepsCount), isComplete: false };
+    this.#scratch = makeIndexes(grid.stepsCount);
   }
 
   /** By step: an index into `samples`, or -1. Valid until the next call. */
   find(samples: SampleBuffer): StepIndexes {
     const kept = this.#kept.get(samples.timestampsKey);
     if (kept) return kept;
-    const found = samples.timestampsKey ? copyOf(this.#scratch) : this.#scratch;
-    found.isComplete = fillInstantIndexes(found.indexes, samples, this.#references, this.#lookbackDeltaMs);
+    const found = samples.timestampsKey ? makeIndexes(this.#references.length) : this.#scratch;
+    fillInstantIndexes(found, samples, this.#references, this.#lookbackDeltaMs);
     this.#kept.keep(samples.timestampsKey, found);
     return found;
   }
@@ -67,46 +70,53 @@ export class WindowLookup {
   constructor(reference: Reference, grid: Grid, rangeMs: number) {
     this.references = stepReferences(reference, grid);
     this.#rangeMs = rangeMs;
-    this.#scratch = { indexes: new Int32Array(2 * grid.stepsCount), isComplete: false };
+    this.#scratch = makeIndexes(2 * grid.stepsCount);
   }
 
   /** By step: the first index at 2 × step, the exclusive end at 2 × step + 1. Valid until the next call. */
   bounds(samples: SampleBuffer): Int32Array {
     const kept = this.#kept.get(samples.timestampsKey);
     if (kept) return kept.indexes;
-    const found = samples.timestampsKey ? copyOf(this.#scratch) : this.#scratch;
+    const found = samples.timestampsKey ? makeIndexes(2 * this.references.length) : this.#scratch;
     fillWindowBounds(found.indexes, samples, this.references, this.#rangeMs);
     this.#kept.keep(samples.timestampsKey, found);
     return found.indexes;
   }
 }
 
-function copyOf({ indexes, isComplete }: StepIndexes): StepIndexes {
-  return { indexes: indexes.slice(), isComplete };
+function makeIndexes(count: number): StepIndexes {
+  return { indexes: new Int32Array(count), first: 0, end: 0, hasGaps: false };
 }
 
 function stepReferences(reference: Reference, grid: Grid): Float64Array {
   return grid.map((timeMs) => referenceMs(reference, timeMs));
 }
 
-/** True where every step has a sample. */
 function fillInstantIndexes(
-  into: Int32Array,
+  into: StepIndexes,
   samples: SampleBuffer,
   references: Float64Array,
   lookbackMs: number,
-): boolean {
+): void {
   const { timestampsMs, count } = samples;
+  const { indexes } = into;
   let next = 0;
-  let isComplete = true;
+  let foundCount = 0;
+  into.first = 0;
+  into.end = 0;
   for (let step = 0; step < references.length; step++) {
     const reference = references[step] as number;
     while (next < count && (timestampsMs[next] as number) <= reference) next++;
-    const found = next > 0 && (timestampsMs[next - 1] as number) > reference - lookbackMs;
-    into[step] = found ? next - 1 : -1;
-    isComplete &&= found;
+    if (next === 0 || (timestampsMs[next - 1] as number) <= reference - lookbackMs) {
+      indexes[step] = -1;
+      continue;
+    }
+    indexes[step] = next - 1;
+    if (foundCount === 0) into.first = step;
+    into.end = step + 1;
+    foundCount++;
   }
-  return isComplete;
+  into.hasGaps = foundCount < into.end - into.first;
 }
 
 function fillWindowBounds(into: Int32Array, samples: SampleBuffer, references: Float64Array, rangeMs: number): void {
