@@ -1,6 +1,8 @@
 // The part of the WebAssembly interface that kernels use: TypeScript declares it only together with the whole DOM.
 declare namespace WebAssembly {
   class Module {
+    /** TypeScript compares classes by their members: without one, anything would pass for a module. */
+    private readonly module: never;
     constructor(bytes: Uint8Array<ArrayBuffer>);
   }
 
