@@ -1,6 +1,6 @@
 // `quantile_over_time` over all windows of a series, two ways. Far up (φ = 0.95, 0.99) a scan picks the few samples beyond the
 // quantile. Otherwise the sorted samples of one window become those of the next by taking out what left and merging in
-// what came. Series with NaN are left to the function of single windows.
+// what came. Series with NaN or −0, whose order is a matter of its own, are left to the function of single windows.
 import type { SampleBuffer } from '../../model/index.ts';
 import { sortedQuantileOf } from '../functions/index.ts';
 import type { RowFunction } from './row-functions.ts';
@@ -10,7 +10,7 @@ export function quantileRows(quantiles: Float64Array): RowFunction {
   let window = new SortedWindow(64);
   const tail = new TailSelection();
   return (row, samples, { bounds }) => {
-    if (holdsNaN(samples)) return false;
+    if (!isPlainlyOrdered(samples)) return false;
     const sizeMax = largestWindow(bounds);
     if (sizeMax > window.capacity) window = new SortedWindow(2 * sizeMax);
     window.clear();
@@ -34,9 +34,12 @@ export function quantileRows(quantiles: Float64Array): RowFunction {
   };
 }
 
-function holdsNaN({ values, count }: SampleBuffer): boolean {
-  for (let i = 0; i < count; i++) if (Number.isNaN(values[i])) return true;
-  return false;
+function isPlainlyOrdered({ values, count }: SampleBuffer): boolean {
+  for (let i = 0; i < count; i++) {
+    const value = values[i] as number;
+    if (Number.isNaN(value) || (value === 0 && 1 / value < 0)) return false;
+  }
+  return true;
 }
 
 function largestWindow(bounds: Int32Array): number {
