@@ -47,6 +47,8 @@ const statusByCode: Readonly<Record<string, number>> = {
   WIRE_MEMORY_EXHAUSTED: 503,
   LANE_BUSY: 503,
   LOG_FAILED: 503,
+  DISK_FULL: 503,
+  DISK_IO: 503,
   RPC_CLOSED: 503,
   HTTP_BODY_TOO_LARGE: 413,
   HTTP_DISCONNECTED: 400,

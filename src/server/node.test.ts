@@ -296,3 +296,20 @@ test('a second node on the same directory is refused', async () => {
     await first.node.close();
   }
 });
+
+test('a node whose log can’t be synced acknowledges nothing more and ends', async () => {
+  const { node, url, disk } = await startTestNode();
+  await node.ready;
+  const isScraped = async (): Promise<boolean> =>
+    (await (await fetch(`${url}/api/v1/query?query=up`)).text()).includes('test:1');
+  while (!(await isScraped())) await new Promise((resolve) => setTimeout(resolve, 5));
+  // The next write to the log goes well, its sync does not.
+  disk.fault = { atOperation: disk.operationsCount + 2, kind: 'io' };
+  const body = writeBody([oneSample({ __name__: 'lost' }, Date.now(), 1)]);
+  const response = await postWrite(url, body);
+  assert.equal(response.status, 503);
+  assert.equal(response.headers.get('retry-after'), '1');
+  await assert.rejects(node.failed, /WORKER_DIED: the lane has ended: LOG_SYNC_FAILED/);
+  assert.equal((await postWrite(url, body)).status, 503);
+  await node.close();
+});
