@@ -207,7 +207,8 @@ function encodePlanes(count: u32, stale: u32): u32 {
 
 /**
  * Decodes the page of `length` bytes at `pageAt` to `valuesAt`. `base`: the mantissas of the page it is a difference from,
- * or 0. `keep`: where to leave its own mantissas for pages that are differences from it. Returns 0, or a number of the list of faults in src/wasm/pages.ts.
+ * or 0. `keep`: where to leave its own mantissas for pages that are differences from it. Returns 0, or the number of a
+ * fault in the list of src/wasm/pages.ts.
  */
 export function decodePage(length: u32, count: u32, base: usize, keep: usize): u32 {
   if (count === 0 || count > samplesMax || length < 2) return 1;

@@ -12,6 +12,8 @@ const utf8Encoder = new TextEncoder();
 
 /** Per part, label strings kept beside the block cache. */
 const pairStringsMax = 2048;
+/** Most labels of all series of a leaf together: a leaf of shared labels could else unfold to any size. */
+const leafPairsMax = 4 * 1024 * 1024;
 /** Per part, results of matchers that had to scan values. */
 const matcherResultsMax = 16;
 const matcherResultRunsMax = 65_536;
@@ -412,8 +414,8 @@ export function decodeSeriesLeaf(payload: Uint8Array, firstOrdinal: number): Ser
     const rowCount = reader.uvarint();
     const prefix = reader.uvarint();
     const suffix = reader.uvarint();
-    if (prefix + suffix > rowCount || prefix + suffix > previousCount || rowCount > 8 * payload.length) {
-      throw new TimbalaError('DECODE_SERIES', `row ${row} shares more labels than there are`);
+    if (prefix + suffix > rowCount || prefix + suffix > previousCount || start + rowCount > leafPairsMax) {
+      throw new TimbalaError('DECODE_SERIES', `row ${row} has or shares more labels than there can be`);
     }
     for (let i = 0; i < rowCount; i++) {
       const before = i < previousCount ? (pairs[previousStart + i] as number) : 0;
