@@ -1,7 +1,9 @@
+export { NodeAesGcm } from './aes-gcm.ts';
 export { SystemClock } from './clock.ts';
 export { NodeDisk } from './disk.ts';
 export { loadKernels } from './kernels.ts';
 export { type LogLevel, PinoLog } from './log.ts';
+export { NodeNetwork } from './network.ts';
 export {
   hostName,
   lowerThreadPriority,

@@ -70,7 +70,10 @@ export class Placement {
 
   /** The owner of a partition by rank (0: first choice) as a position in `members`; undefined where members are too few. */
   ownerAt(partition: number, rank: number): number | undefined {
-    assert(partition >= 0 && partition < partitionsCount && rank < this.replicasCount, 'partition and rank are in range');
+    assert(
+      partition >= 0 && partition < partitionsCount && rank < this.replicasCount,
+      'partition and rank are in range',
+    );
     const index = this.#owners[partition * this.replicasCount + rank] ?? nobody;
     return index === nobody ? undefined : index;
   }

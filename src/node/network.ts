@@ -1,0 +1,142 @@
+// The real network: UDP by node:dgram, TCP by node:net. Sockets keep the process alive until they are closed.
+import { createSocket, type Socket as UdpSocket } from 'node:dgram';
+import { lookup } from 'node:dns/promises';
+import { connect, createServer, isIP, isIPv6, type Socket as TcpSocket } from 'node:net';
+import { once } from 'node:events';
+import { errorMessage, TimbalaError } from '../base/index.ts';
+import type {
+  DatagramHandlers,
+  DatagramSocket,
+  Network,
+  NetworkAddress,
+  NetworkStream,
+  StreamHandlers,
+  StreamListener,
+} from '../ports/index.ts';
+
+/** Bursts of gossip outgrow the kernel's default, which is 212 KB on Linux. */
+const receiveBufferBytes = 2 * 1024 * 1024;
+
+function bindFailed(what: string, { host, port }: NetworkAddress, cause: unknown): TimbalaError {
+  const message = `${what} ${host}:${port}: ${errorMessage(cause)}; choose another address`;
+  return new TimbalaError('NETWORK_BIND_FAILED', message, { cause });
+}
+
+/** Addresses of a socket that takes both families come as ::ffff:a.b.c.d; peers know them as a.b.c.d. */
+const plainHost = (host: string): string => (host.startsWith('::ffff:') ? host.slice(7) : host);
+
+class UdpDatagrams implements DatagramSocket {
+  readonly #socket: UdpSocket;
+  readonly address: NetworkAddress;
+
+  constructor(socket: UdpSocket) {
+    this.#socket = socket;
+    const { address, port } = socket.address();
+    this.address = { host: address, port };
+  }
+
+  send(to: NetworkAddress, bytes: Uint8Array): void {
+    // The callback takes errors (no route, no buffers): to the sender they are losses.
+    this.#socket.send(bytes, to.port, to.host, () => {});
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+}
+
+class TcpStream implements NetworkStream {
+  readonly #socket: TcpSocket;
+  #isClosed = false;
+
+  constructor(socket: TcpSocket) {
+    this.#socket = socket;
+    socket.setNoDelay(true);
+  }
+
+  /** Apart from the constructor, since an accepted stream is handed over before its handlers are known. */
+  attach(handlers: StreamHandlers): void {
+    let failure: Error | undefined;
+    this.#socket.on('data', (bytes: Buffer) => {
+      if (!this.#isClosed) handlers.onBytes(bytes);
+    });
+    this.#socket.on('error', (error) => {
+      failure = error;
+    });
+    const end = (): void => {
+      if (this.#isClosed) return;
+      this.#isClosed = true;
+      this.#socket.destroySoon();
+      handlers.onEnd(failure);
+    };
+    this.#socket.on('end', end);
+    this.#socket.on('close', end);
+  }
+
+  write(bytes: Uint8Array): void {
+    if (!this.#isClosed) this.#socket.write(bytes);
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    if (this.#socket.connecting) this.#socket.destroy();
+    else this.#socket.destroySoon();
+  }
+}
+
+export class NodeNetwork implements Network {
+  async bindDatagrams(address: NetworkAddress, handlers: DatagramHandlers): Promise<DatagramSocket> {
+    const type = isIPv6(address.host) ? 'udp6' : 'udp4';
+    const socket = createSocket({ type, recvBufferSize: receiveBufferBytes });
+    socket.on('message', (bytes, from) => {
+      handlers.onDatagram(bytes, { host: plainHost(from.address), port: from.port });
+    });
+    try {
+      socket.bind(address.port, address.host);
+      await once(socket, 'listening');
+    } catch (cause) {
+      throw bindFailed('UDP', address, cause);
+    }
+    // An error of a datagram that was sent earlier (its port was closed) is a loss like any other.
+    socket.on('error', () => {});
+    return new UdpDatagrams(socket);
+  }
+
+  async listen(
+    address: NetworkAddress,
+    onStream: (stream: NetworkStream, from: NetworkAddress) => StreamHandlers,
+  ): Promise<StreamListener> {
+    const server = createServer((socket) => {
+      const stream = new TcpStream(socket);
+      const from = { host: plainHost(socket.remoteAddress ?? ''), port: socket.remotePort ?? 0 };
+      stream.attach(onStream(stream, from));
+    });
+    try {
+      server.listen(address.port, address.host);
+      await once(server, 'listening');
+    } catch (cause) {
+      throw bindFailed('TCP', address, cause);
+    }
+    server.on('error', () => {}); // accepting failed (no descriptors left): the next may succeed
+    const bound = server.address();
+    const port = typeof bound === 'object' && bound ? bound.port : address.port;
+    return { address: { host: address.host, port }, close: () => void server.close() };
+  }
+
+  connect(to: NetworkAddress, handlers: StreamHandlers): NetworkStream {
+    const stream = new TcpStream(connect({ host: to.host, port: to.port }));
+    stream.attach(handlers);
+    return stream;
+  }
+
+  async resolve(host: string): Promise<string[]> {
+    if (isIP(host)) return [host];
+    try {
+      const found = await lookup(host, { all: true });
+      return found.map(({ address }) => address);
+    } catch (cause) {
+      throw new TimbalaError('NETWORK_NAME_UNKNOWN', `${host}: ${errorMessage(cause)}`, { cause });
+    }
+  }
+}

@@ -1,0 +1,55 @@
+// The network as the cluster sees it: datagrams that may be lost, doubled or reordered, and streams of bytes that arrive in
+// order or break. By callbacks, not promises: a simulated world then runs thousands of nodes without a microtask between two
+// events. Handlers are never called from within the call that caused them.
+
+/** Where to reach or bind to. `host` is an IP address (no name); port 0 lets the system choose where one is bound. */
+export interface NetworkAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface DatagramHandlers {
+  /** `bytes` is the receiver's to keep. */
+  onDatagram(bytes: Uint8Array, from: NetworkAddress): void;
+}
+
+export interface DatagramSocket {
+  readonly address: NetworkAddress;
+  /** Sends and forgets: what can't be sent is as good as lost. `bytes` must not change afterwards. */
+  send(to: NetworkAddress, bytes: Uint8Array): void;
+  close(): void;
+}
+
+export interface StreamHandlers {
+  /** `bytes` is the receiver's to keep. */
+  onBytes(bytes: Uint8Array): void;
+  /** Once, last: the other side has ended the stream (no error), or it broke or could not be opened. Not after `close`. */
+  onEnd(error?: Error): void;
+}
+
+export interface NetworkStream {
+  /** Sends bytes, queued until the stream is open. They must not change afterwards. */
+  write(bytes: Uint8Array): void;
+  /** Sends what was written, then ends both directions; no handler is called any more. */
+  close(): void;
+}
+
+export interface StreamListener {
+  readonly address: NetworkAddress;
+  /** Stops accepting; streams that are open stay. */
+  close(): void;
+}
+
+export interface Network {
+  /** Throws NETWORK_BIND_FAILED. */
+  bindDatagrams(address: NetworkAddress, handlers: DatagramHandlers): Promise<DatagramSocket>;
+  /** Throws NETWORK_BIND_FAILED. `onStream` returns the handlers of a stream that was accepted. */
+  listen(
+    address: NetworkAddress,
+    onStream: (stream: NetworkStream, from: NetworkAddress) => StreamHandlers,
+  ): Promise<StreamListener>;
+  /** Opens a stream; a failure ends it. */
+  connect(to: NetworkAddress, handlers: StreamHandlers): NetworkStream;
+  /** The IP addresses of a host name (of an address: itself), in no particular order. Throws NETWORK_NAME_UNKNOWN. */
+  resolve(host: string): Promise<string[]>;
+}
