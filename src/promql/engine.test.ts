@@ -140,6 +140,22 @@ test('errors carry the code of their kind', async () => {
   });
 });
 
+test('of several things wrong with a match the one at the first step is reported', async () => {
+  const many = /many-to-one matching must be explicit/;
+  const duplicate = /found duplicate series/;
+  const queryable = loaded([
+    [{ __name__: 'l', a: '1' }, [1, 1]],
+    [{ __name__: 'l', a: '2' }, [1, 1]],
+    [{ __name__: 'late', b: '1' }, [1, 1]],
+    [{ __name__: 'late', b: '2' }, [undefined, 1]],
+    [{ __name__: 'early', b: '1' }, [1]],
+    [{ __name__: 'early', b: '2' }, [1]],
+  ]);
+  await assert.rejects(over('l * on () late', [0, 1], queryable), many);
+  await assert.rejects(over('l * on () early', [0, 1], queryable), duplicate);
+  await assert.rejects(over('l * on () late', [1, 1], queryable), duplicate);
+});
+
 test('annotations point into the query and are given once', async () => {
   const queryable = loaded([...two, [{ __name__: 'b_bucket', le: 'wrong' }, [1]]]);
   const { infos } = await over('1 +\n rate(x[5m]) + rate(x[5m])', [1, 5], queryable);

@@ -18,6 +18,11 @@ const value = fc.oneof(
 );
 /** Series of one kind each: mixed ones would hardly ever take the fast paths. */
 const values = fc.oneof(
+  fc.array(fc.constantFrom(0, -0, 1), { maxLength: 150 }),
+  // Falling more or less steadily: what was far up in one window is not in the next.
+  fc
+    .array(fc.integer({ min: -2, max: 12 }), { minLength: 50, maxLength: 150 })
+    .map((falls) => falls.map((fall, i) => fall - 5 * i)),
   fc.array(small, { maxLength: 150 }),
   fc
     .array(fc.nat(5), { maxLength: 150 })

@@ -27,15 +27,15 @@ export function sumRows(isAverage: boolean): RowFunction {
   };
 }
 
-/** Writes the sum of the first i values to totals[i]; false where the sums would not be exact, or a value is −0. */
+/** Writes the sum of the first i values to totals[i]; false where the sums would not be exact. */
 function addUp({ values, count }: SampleBuffer, totals: Float64Array): boolean {
   let total = 0;
   let magnitude = 0;
   totals[0] = 0;
   for (let i = 0; i < count; i++) {
     const value = values[i] as number;
-    // NaN and the infinities fail the first test, since their difference to anything is NaN.
-    if (value - Math.trunc(value) !== 0 || (value === 0 && 1 / value < 0)) return false;
+    // NaN and the infinities fail too, since their difference to anything is NaN.
+    if (value - Math.trunc(value) !== 0) return false;
     total += value;
     magnitude += Math.abs(value);
     totals[i + 1] = total;
