@@ -1,5 +1,6 @@
 // The storage of one node in one thread: keeper, lane and one reader, joined by inline channels. For tests and simulation;
 // the server puts the same three actors into workers.
+import type { Channel } from '../ports/index.ts';
 import type { Retention, StoragePorts } from './contracts.ts';
 import { createInlineChannel } from './inline-channel.ts';
 import { Keeper } from './keeper/keeper.ts';
@@ -10,6 +11,8 @@ export interface StorageOptions extends StoragePorts {
   readonly retention: Retention;
   readonly limits?: Partial<LaneLimits>;
   readonly onFatal?: (error: unknown) => void;
+  /** Two connected ends; a simulation brings its own, with delays. */
+  readonly createChannel?: () => [Channel, Channel];
 }
 
 export interface InlineStorage {
@@ -21,12 +24,12 @@ export interface InlineStorage {
 
 /** Opens the data directory, which it locks. The log of earlier runs is still being read: wait for `lane.replayed` to query. */
 export async function openStorage(options: StorageOptions): Promise<InlineStorage> {
-  const { retention, limits = {}, onFatal = () => undefined, ...ports } = options;
+  const { retention, limits = {}, onFatal = () => undefined, createChannel = createInlineChannel, ...ports } = options;
   const lock = ports.disk.lock('lock');
   try {
-    const [laneToKeeper, keeperToLane] = createInlineChannel();
-    const [readerToLane, laneToReader] = createInlineChannel();
-    const [readerToKeeper, keeperToReader] = createInlineChannel();
+    const [laneToKeeper, keeperToLane] = createChannel();
+    const [readerToLane, laneToReader] = createChannel();
+    const [readerToKeeper, keeperToReader] = createChannel();
     const keeper = await Keeper.open({ ...ports, retention, lanes: [keeperToLane], onFatal });
     const lane = await Lane.open({ ...ports, keeper: laneToKeeper, onFatal, limits });
     lane.serve(laneToReader);

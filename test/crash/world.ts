@@ -2,11 +2,11 @@
 // the values that were written, as bits. Shared by the crash tests and the schedule tests.
 import assert from 'node:assert/strict';
 import { setImmediate } from 'node:timers/promises';
-import { kib, mib } from '../../src/base/index.ts';
+import { kib, mib, SeededRandom } from '../../src/base/index.ts';
 import { Labels, Matcher, SampleBuffer } from '../../src/model/index.ts';
-import type { Log } from '../../src/ports/index.ts';
-import { type InlineStorage, openStorage, type ReadSession } from '../../src/storage/index.ts';
-import type { LaneLimits } from '../../src/storage/index.ts';
+import type { Channel, Log } from '../../src/ports/index.ts';
+import { type InlineStorage, type LaneLimits, openStorage, type ReadSession } from '../../src/storage/index.ts';
+import { createInlineChannel } from '../../src/storage/inline-channel.ts';
 import { loadTestModule } from '../../src/wasm/test-modules.ts';
 import { encodeWriteRequest, wrapSnappy } from '../../src/wire/index.ts';
 import { SimClock } from '../../sim/clock.ts';
@@ -69,6 +69,30 @@ export interface WorldOptions {
   readonly seed?: number;
   readonly limits?: Partial<LaneLimits>;
   readonly retentionMs?: number;
+  /** Messages between the actors take up to so many microtasks, at random, in order within a channel. */
+  readonly delaysMax?: number;
+}
+
+function delayedChannels(seed: number, delaysMax: number): () => [Channel, Channel] {
+  const random = new SeededRandom(seed);
+  const delayed = (end: Channel): Channel => {
+    let last: Promise<void> = Promise.resolve();
+    return {
+      post(message, transfer) {
+        const hops = random.below(delaysMax + 1);
+        last = last.then(async () => {
+          for (let i = 0; i < hops; i++) await Promise.resolve();
+          end.post(message, transfer);
+        });
+      },
+      onMessage: (handler) => end.onMessage(handler),
+      close: () => end.close(),
+    };
+  };
+  return () => {
+    const [first, second] = createInlineChannel();
+    return [delayed(first), delayed(second)];
+  };
 }
 
 export async function openWorld(disk: SimDisk, options: WorldOptions = {}): Promise<World> {
@@ -84,6 +108,7 @@ export async function openWorld(disk: SimDisk, options: WorldOptions = {}): Prom
       retention: { timeMs: options.retentionMs ?? 365 * 86_400_000 },
       limits: { headBytesMax: 64 * mib, wire: smallWire, ...options.limits },
       onFatal: (error) => fatal.push(error),
+      createChannel: options.delaysMax ? delayedChannels(options.seed ?? 1, options.delaysMax) : createInlineChannel,
     }),
   );
   return { disk, clock, storage, fatal };
@@ -91,7 +116,7 @@ export async function openWorld(disk: SimDisk, options: WorldOptions = {}): Prom
 
 /** Everything the storage answers for, as `series timestamp` → bits. */
 export async function readAll({ storage, clock }: World, fromMs = 0, toMs = 4e12): Promise<Map<string, bigint>> {
-  await clock.runUntil(storage.lane.replayed);
+  if (storage.lane.status().replaying) await clock.runUntil(storage.lane.replayed);
   const session: ReadSession = storage.reader.openSession();
   try {
     const matchers = [new Matcher('series', '!=', '')];

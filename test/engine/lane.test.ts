@@ -239,6 +239,20 @@ suite('snapshots', () => {
     assert.equal(world.disk.list('parts').length, world.storage.keeper.status().partsCount, 'and go afterwards');
   });
 
+  test('a query that begins at any moment of a flush or a merge sees every sample once', async () => {
+    for (let seed = 1; seed <= 8; seed++) {
+      const world = await openWorld(new SimDisk(), { seed, delaysMax: 80 });
+      for (let written = 1; written <= 20; written++) {
+        await write(world, [sample(1, startMs + written, written)]);
+        const job = written % 4 === 3 ? world.storage.keeper.compactNow() : world.storage.lane.flushNow();
+        const hops = (written * 37 + seed * 11) % 250;
+        for (let i = 0; i < hops; i++) await Promise.resolve();
+        assert.equal((await readAll(world)).size, written, `seed ${seed}, begun ${hops} microtasks after the job`);
+        await world.clock.runUntil(job);
+      }
+    }
+  });
+
   test('a reader that died holds nothing back', async () => {
     const world = await openWorld(new SimDisk());
     await write(world, [sample(1, startMs, 1)]);
