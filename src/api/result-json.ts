@@ -12,6 +12,7 @@ const openBracket = 91;
 const closeBracket = 93;
 /** Samples between two looks at the chunk's size. */
 const batchSamples = 512;
+const renderedColumnsMax = 8;
 
 /** Each timestamp of a column as `[1435781430.781,"`, one after another. */
 interface RenderedColumn {
@@ -72,10 +73,10 @@ function* matrixJson(
   series: readonly MatrixSeries[],
   numbers: Numbers,
 ): Generator<Uint8Array<ArrayBuffer>> {
-  let column: RenderedColumn | undefined;
+  const columns = new RenderedColumns(numbers);
   writer.text('[');
   for (const [index, { labels, timestampsMs, values }] of series.entries()) {
-    if (!column || !areEqual(column.timestampsMs, timestampsMs)) column = renderColumn(timestampsMs, numbers);
+    const column = columns.of(timestampsMs);
     writer.text(`${index === 0 ? '' : ','}{"metric":${labelsJson(labels.pairs)},"values":[`);
     for (let first = 0; first < values.length; first += batchSamples) {
       writeSamples(writer, column, values, first, Math.min(values.length, first + batchSamples), numbers);
@@ -86,9 +87,30 @@ function* matrixJson(
   writer.text(']');
 }
 
-/** Series with the same gaps have equal columns, not always the same one; comparing is a hundredth of rendering. */
+/** The columns that were rendered last: neighbours alternate between a few (series that begin or end together). */
+class RenderedColumns {
+  readonly #numbers: Numbers;
+  readonly #byTimestamps = new Map<Float64Array, RenderedColumn>();
+
+  constructor(numbers: Numbers) {
+    this.#numbers = numbers;
+  }
+
+  of(timestampsMs: Float64Array): RenderedColumn {
+    const columns = this.#byTimestamps;
+    const known = columns.get(timestampsMs);
+    if (known) return known;
+    // Series with the same gaps have equal columns, not always the same one; comparing is a hundredth of rendering.
+    for (const column of columns.values()) if (areEqual(column.timestampsMs, timestampsMs)) return column;
+    const [oldest] = columns.keys();
+    if (oldest && columns.size >= renderedColumnsMax) columns.delete(oldest);
+    const rendered = renderColumn(timestampsMs, this.#numbers);
+    columns.set(timestampsMs, rendered);
+    return rendered;
+  }
+}
+
 function areEqual(a: Float64Array, b: Float64Array): boolean {
-  if (a === b) return true;
   if (a.length !== b.length) return false;
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
   return true;
