@@ -170,6 +170,8 @@ export function decodeImage(
   const chunks = load<u32>(image);
   let at: u32 = IMAGE_HEADER_BYTES;
   let count: u32 = 0;
+  // Late samples that wait in a buffer may hold one timestamp twice; a chunk never does.
+  let sorted = true;
   for (let i: u32 = 0; i < chunks; i++) {
     if (imageBytes - at < IMAGE_CHUNK_BYTES) return DECODE_CORRUPT;
     const header = image + at;
@@ -178,15 +180,17 @@ export function decodeImage(
     at += IMAGE_CHUNK_BYTES;
     if (streamBytes > imageBytes - at || chunkCount > capacity - count) return DECODE_CORRUPT;
     const to = <usize>count << 3;
-    const decoded =
-      load<u32>(header, 12) == KIND_XOR
-        ? decodeChunk(header, chunkCount, streamBytes, start, end, timestamps + to, values + to)
-        : decodeRaw(header, chunkCount, streamBytes, start, end, timestamps + to, values + to);
+    const isRaw = load<u32>(header, 12) != KIND_XOR;
+    const decoded = isRaw
+      ? decodeRaw(header, chunkCount, streamBytes, start, end, timestamps + to, values + to)
+      : decodeChunk(header, chunkCount, streamBytes, start, end, timestamps + to, values + to);
+    if (isRaw) sorted = false;
     if (decoded == DECODE_CORRUPT) return DECODE_CORRUPT;
+    if (count > 0 && decoded > 0 && load<f64>(timestamps + to - 8) >= load<f64>(timestamps + to)) sorted = false;
     count += decoded;
     at += min((streamBytes + 7) & ~7, imageBytes - at);
   }
-  return count < 2 ? count : sortColumns(timestamps, values, count, spareTimestamps, spareValues);
+  return sorted ? count : sortColumns(timestamps, values, count, spareTimestamps, spareValues);
 }
 
 function decodeRaw(header: usize, chunkCount: u32, streamBytes: u32, start: i64, end: i64, timestamps: usize, values: usize): u32 {
@@ -216,47 +220,57 @@ function decodeChunk(header: usize, chunkCount: u32, streamBytes: u32, start: i6
   let delta: i64 = 0;
   let value: u64 = 0;
   let leading: u32 = 0;
-  let length: u32 = 0;
+  let length: u32 = 1;
+  let trailing: u32 = 0;
   let count: u32 = 0;
   for (let i: u32 = 0; i < chunkCount; i++) {
     // A sample ends at most 105 bits on: with the slack, loads stay inside.
     if (position >= bitEnd) return DECODE_CORRUPT;
+    let word = bitsAt(stream, position);
     if (i > 0) {
-      const word = bitsAt(stream, position);
-      const ones = <u32>clz(~word);
-      if (ones == 0) {
+      if (<i64>word >= 0) {
+        // The usual case: the value's code is in the same word.
         position += 1;
-      } else if (ones == 1) {
-        delta += <i64>(word << 2) >> 57;
-        position += 9;
-      } else if (ones == 2) {
-        delta += <i64>(word << 3) >> 52;
-        position += 15;
-      } else if (ones == 3) {
-        delta += <i64>(word << 4) >> 48;
-        position += 20;
+        word <<= 1;
       } else {
-        delta += <i64>(word << 4) >> 40;
-        position += 28;
+        const ones = <u32>clz(~word);
+        if (ones == 1) {
+          delta += <i64>(word << 2) >> 57;
+          position += 9;
+        } else if (ones == 2) {
+          delta += <i64>(word << 3) >> 52;
+          position += 15;
+        } else if (ones == 3) {
+          delta += <i64>(word << 4) >> 48;
+          position += 20;
+        } else {
+          delta += <i64>(word << 4) >> 40;
+          position += 28;
+        }
+        word = bitsAt(stream, position);
       }
       timestamp += delta;
     }
-    const word = bitsAt(stream, position);
+    // At least 56 bits of `word` are of the stream.
     if (<i64>word >= 0) {
       position += 1;
     } else {
-      if (((word >> 62) & 1) == 0) {
-        position += 2;
-      } else {
+      let codeBits: u32 = 2;
+      if (((word >> 62) & 1) != 0) {
         leading = <u32>(word >> 57) & 31;
         length = (<u32>(word >> 51) & 63) + 1;
-        position += 13;
+        trailing = 64 - leading - length;
+        if (trailing > 63) return DECODE_CORRUPT;
+        codeBits = 13;
       }
-      const trailing: u32 = 64 - leading - length;
-      if (length == 0 || trailing > 63) return DECODE_CORRUPT;
-      let bits = bitsAt(stream, position) >> (64 - length);
-      if (length > 57) bits |= <u64>load<u8>(stream + (position >> 3) + 8) >> (8 - (position & 7)) >> (64 - length);
-      value ^= bits << trailing;
+      position += codeBits;
+      if (codeBits + length <= 56) {
+        value ^= ((word << codeBits) >> (64 - length)) << trailing;
+      } else {
+        let bits = bitsAt(stream, position) >> (64 - length);
+        if (length > 57) bits |= <u64>load<u8>(stream + (position >> 3) + 8) >> (8 - (position & 7)) >> (64 - length);
+        value ^= bits << trailing;
+      }
       position += length;
     }
     if (timestamp < start) continue;

@@ -13,6 +13,7 @@ export { dropGeneration, freezeGeneration, generationAt, openGeneration } from '
 export { decodeHeader, decodeSamples, encodeSamples } from './log-samples';
 export {
   copyFingerprint,
+  copyPairs,
   copyPairText,
   findPair,
   findSymbol,

@@ -77,7 +77,7 @@ function encodeColumns(rows: u32, refs: usize, samplesEnd: usize, timestamps: us
       const difference = timestamp - last;
       const control = at++;
       let timestampBytes: u32 = 0;
-      if (difference == lastDifference && difference != 0) {
+      if (difference != 0 && difference == lastDifference) {
         timestampBytes = SAME_DIFFERENCE;
       } else if (difference != 0) {
         const coded = zigzag(difference);

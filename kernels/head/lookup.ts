@@ -68,6 +68,14 @@ export function copyFingerprint(ref: u32, target: usize): void {
   memory.copy(target, seriesAt(ref), SERIES_FINGERPRINT_BYTES);
 }
 
+/** Writes the pairs of a series, in canonical order of their names, to `target`; returns how many (at most LABELS_MAX). */
+export function copyPairs(ref: u32, target: usize): u32 {
+  const series = seriesAt(ref);
+  const count = load<u32>(series, SERIES_LABELS_COUNT);
+  memory.copy(target, series + SERIES_PAIRS, <usize>count << 2);
+  return count;
+}
+
 /** Canonical label bytes of a series, to `target`; returns how many. Registration bounds them by LABEL_BYTES_MAX. */
 export function writeLabels(ref: u32, target: usize): u32 {
   const series = seriesAt(ref);

@@ -43,11 +43,13 @@ export const CHUNK_BYTES: u32 = 48;
 export const SLAB_STREAM: u32 = 4;
 export const SLAB_BYTES_MAX: u32 = 512;
 
-/** A chunk is cut when it has slabs of this size and the last is full: what a reader decodes for one sample, and copies at once. */
+/**
+ * A chunk is cut when it has slabs of this size and the last is full: what a reader decodes for one sample, and copies at once.
+ * A sample takes two bits at least, so the count of 16 bits suffices.
+ */
 const CHUNK_SLAB_BYTES_MAX: u32 = 8192;
 /** No sample takes more bits: 28 of timestamp, 77 of value. */
 const SAMPLE_BITS_MAX: u32 = 105;
-const COUNT_MAX: u32 = 65535;
 /** The first timestamp, as distance from the begin of its window. */
 export const FIRST_OFFSET_BITS: u32 = 23;
 
@@ -149,11 +151,9 @@ function isFull(run: usize): bool {
 
 /** Appends a sample that is later than the run's last one. */
 export function appendToRun(generation: usize, run: usize, timestamp: i64, value: u64): void {
-  const step = <u64>(timestamp - load<i64>(run, RUN_LAST));
-  const offset = <u64>load<u32>(run, RUN_LAST_OFFSET) + step;
-  const count: u32 = load<u16>(run, RUN_COUNT);
-  // `step` alone may be large enough to wrap the sum.
-  if (step >= <u64>WINDOW_MS || offset >= <u64>WINDOW_MS || count == COUNT_MAX || isFull(run)) {
+  const step = timestamp - load<i64>(run, RUN_LAST);
+  const offset = step + load<u32>(run, RUN_LAST_OFFSET);
+  if (offset >= WINDOW_MS || isFull(run)) {
     beginChunk(generation, run, timestamp, value);
     return;
   }
@@ -162,7 +162,7 @@ export function appendToRun(generation: usize, run: usize, timestamp: i64, value
   store<i32>(run, delta, RUN_DELTA);
   store<u32>(run, <u32>offset, RUN_LAST_OFFSET);
   store<i64>(run, timestamp, RUN_LAST);
-  store<u16>(run, count + 1, RUN_COUNT);
+  store<u16>(run, load<u16>(run, RUN_COUNT) + 1, RUN_COUNT);
   putValue(generation, run, value);
 }
 

@@ -74,6 +74,7 @@ export interface HeadExports {
   pairCount(pairId: number): number;
   pairTextBytes(pairId: number, value: number): number;
   copyPairText(pairId: number, value: number, target: number): void;
+  copyPairs(ref: number, target: number): number;
   copyFingerprint(ref: number, target: number): void;
   writeLabels(ref: number, target: number): number;
   writeNames(target: number, capacity: number): number;
@@ -98,6 +99,7 @@ export const scratchExtentsMax = 1024;
 export const extentsMax = 2 ** 14 - 1;
 export const slotsCount = 4;
 export const labelBytesMax = 65536;
+export const labelsMax = 1024;
 export const fingerprintBytes = 16;
 
 // Addresses of kernels/head/layout.ts, as indexes of 32-bit words.

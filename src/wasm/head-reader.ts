@@ -3,7 +3,7 @@
 // thread, and its scratch to it alone; `close` gives the scratch back.
 import { assert, TimbalaError } from '../base/index.ts';
 import type { GenerationStats, HeadStats, SampleSink } from './head-contract.ts';
-import { align8, HeadKernel, labelBytesMax, type ScratchRegion } from './head-kernel.ts';
+import { align8, HeadKernel, labelBytesMax, labelsMax, type ScratchRegion } from './head-kernel.ts';
 import { RefSet } from './head-ref-set.ts';
 import { copyOf } from './head.ts';
 
@@ -46,6 +46,14 @@ export class HeadReader {
     const { address } = this.#scratch(labelBytesMax);
     const bytes = this.#kernel.exports.writeLabels(ref, address);
     return copyOf(this.#kernel.bytes.subarray(address, address + bytes));
+  }
+
+  /** Its label pairs, in canonical order of their names. A copy. */
+  pairsOfSeries(ref: number): Uint32Array<ArrayBuffer> {
+    this.#checkRef(ref);
+    const { address } = this.#scratch(labelsMax * 4);
+    const count = this.#kernel.exports.copyPairs(ref, address);
+    return this.#kernel.words.slice(address / 4, address / 4 + count);
   }
 
   /** The 16 bytes. A copy. */

@@ -32,33 +32,36 @@ function fingerprint(low: number, high = 0): Uint8Array {
 
 const labelsArbitrary = fc
   .dictionary(
-    fc.string({ unit: 'binary', minLength: 1, maxLength: 12 }),
+    fc.oneof(fc.constantFrom('a', 'a\0', 'b'), fc.string({ unit: 'binary', minLength: 1, maxLength: 12 })),
     fc.oneof(
       fc.constantFrom('a', 'a\0', 'aaaaaaaab', 'aaaaaaaa', 'aaaaaaaa\0', '\uffff', '\u{10000}'),
       fc.string({ unit: 'binary' }),
     ),
-    { maxKeys: 5 },
+    { maxKeys: 5, size: 'max' },
   )
   .map((entries) => Labels.of({ ...entries, __name__: 'm' }));
 
 test('a series is found again by its labels, even where fingerprints collide', () => {
   fc.assert(
-    fc.property(fc.array(fc.tuple(labelsArbitrary, fc.integer({ min: 0, max: 3 })), { maxLength: 60 }), (series) => {
-      const { head, reader } = createHead(8 * mib);
-      const refs = new Map<string, number>();
-      for (const [labels, low] of series) {
-        // The fingerprint is a function of the labels, as it has to be, but of few values.
-        const bytes = fingerprint((low + labels.key().length) % 2);
-        const ref = head.register(encodeLabels(labels), bytes);
-        const key = `${bytes[8]} ${labels.key()}`;
-        assert.equal(ref, refs.get(key) ?? refs.size);
-        refs.set(key, ref);
-        assert.ok(decodeLabels(reader.labelBytes(ref)).equals(labels));
-        assert.deepEqual(reader.fingerprint(ref), bytes);
-      }
-      assert.equal(reader.stats().seriesCount, refs.size);
-    }),
-    { numRuns: 80 },
+    fc.property(
+      fc.array(fc.tuple(labelsArbitrary, fc.integer({ min: 0, max: 3 })), { maxLength: 60, size: 'max' }),
+      (series) => {
+        const { head, reader } = createHead(8 * mib);
+        const refs = new Map<string, number>();
+        for (const [labels, low] of series) {
+          // The fingerprint is a function of the labels, as it has to be, but of few values.
+          const bytes = fingerprint((low + labels.key().length) % 2);
+          const ref = head.register(encodeLabels(labels), bytes);
+          const key = `${bytes[8]} ${labels.key()}`;
+          assert.equal(ref, refs.get(key) ?? refs.size);
+          refs.set(key, ref);
+          assert.ok(decodeLabels(reader.labelBytes(ref)).equals(labels));
+          assert.deepEqual(reader.fingerprint(ref), bytes);
+        }
+        assert.equal(reader.stats().seriesCount, refs.size);
+      },
+    ),
+    { numRuns: 80, interruptAfterTimeLimit: 20_000, markInterruptAsFailure: true },
   );
 });
 
@@ -94,24 +97,27 @@ test('many series: tables grow bucket by bucket and lose nothing', () => {
 
 test('sortedRefs orders as Labels.compare does', () => {
   fc.assert(
-    fc.property(fc.uniqueArray(labelsArbitrary, { selector: (labels) => labels.key(), maxLength: 80 }), (series) => {
-      const { head, reader } = createHead(8 * mib);
-      for (const [i, labels] of series.entries()) head.register(encodeLabels(labels), fingerprint(i));
-      const slot = head.openGeneration();
-      const used = series.map((_, i) => i).filter((i) => i % 5 !== 2);
-      const batch = head.stage(used.length, used.length);
-      for (const [i, ref] of used.entries()) {
-        batch.refs[i] = ref;
-        batch.samplesEnd[i] = i + 1;
-      }
-      batch.timestampsMs.fill(1n);
-      batch.valueBits.fill(1n);
-      head.append(slot);
-      head.freezeGeneration(slot);
-      const expected = used.toSorted((a, b) => Labels.compare(series[a] as Labels, series[b] as Labels));
-      assert.deepEqual(Array.from(reader.sortedRefs(slot)), expected);
-    }),
-    { numRuns: 80 },
+    fc.property(
+      fc.uniqueArray(labelsArbitrary, { selector: (labels) => labels.key(), maxLength: 80, size: 'max' }),
+      (series) => {
+        const { head, reader } = createHead(8 * mib);
+        for (const [i, labels] of series.entries()) head.register(encodeLabels(labels), fingerprint(i));
+        const slot = head.openGeneration();
+        const used = series.map((_, i) => i).filter((i) => i % 5 !== 2);
+        const batch = head.stage(used.length, used.length);
+        for (const [i, ref] of used.entries()) {
+          batch.refs[i] = ref;
+          batch.samplesEnd[i] = i + 1;
+        }
+        batch.timestampsMs.fill(1n);
+        batch.valueBits.fill(1n);
+        head.append(slot);
+        head.freezeGeneration(slot);
+        const expected = used.toSorted((a, b) => Labels.compare(series[a] as Labels, series[b] as Labels));
+        assert.deepEqual(Array.from(reader.sortedRefs(slot)), expected);
+      },
+    ),
+    { numRuns: 80, interruptAfterTimeLimit: 20_000, markInterruptAsFailure: true },
   );
 });
 
@@ -205,6 +211,31 @@ test('scratch is bounded, and given back', () => {
   for (let i = 0; i < 500; i++) reader.refSet('all').release();
   assert.equal(reader.stats().scratchBytes, scratchBytes);
   assert.throws(() => head.stage(1, 100 * mib), /HEAD_MEMORY_FULL/);
+  // Two that are too large together.
+  head.stage(1, 9 * mib);
+  assert.throws(() => head.encodeSamples(), /HEAD_MEMORY_FULL/);
+  head.stage(1, 1);
+});
+
+test('a set knows no series that came later than it, nor one combined with it', () => {
+  const { head, reader } = createHead(8 * mib);
+  const register = (i: number): number => head.register(encodeLabels(Labels.of({ a: `${i}` })), fingerprint(i));
+  for (let i = 0; i < 70; i++) register(i);
+  const before = reader.refSet('all');
+  const none = reader.refSet('empty');
+  for (let i = 70; i < 150; i++) register(i);
+  assert.equal(before.count(), 70);
+  const intersected = reader.refSet('all');
+  intersected.intersect(before);
+  assert.equal(intersected.count(), 70);
+  const subtracted = reader.refSet('all');
+  subtracted.subtract(none);
+  assert.deepEqual(
+    subtracted.refs(),
+    Uint32Array.from({ length: 70 }, (_, i) => i),
+  );
+  before.intersect(reader.refSet('all'));
+  assert.equal(before.count(), 70);
 });
 
 test('readers in other threads see a consistent registry while it grows', { timeout: 60_000 }, async () => {

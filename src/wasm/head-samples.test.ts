@@ -124,7 +124,8 @@ const sampleArbitrary = fc.record({
   timestampMs: timestampArbitrary,
   bits: bitsArbitrary,
 });
-const batchesArbitrary = fc.array(fc.array(sampleArbitrary, { maxLength: 120 }), { maxLength: 8 });
+// `size`: fast-check would otherwise keep to a dozen samples, which no buffer of late ones fills.
+const batchesArbitrary = fc.array(fc.array(sampleArbitrary, { maxLength: 120, size: 'max' }), { maxLength: 8 });
 
 test('whatever is appended in any order is read back, one sample per timestamp, frozen and from frames', () => {
   fc.assert(
@@ -165,7 +166,7 @@ test('whatever is appended in any order is read back, one sample per timestamp, 
         }
       },
     ),
-    { numRuns: 150 },
+    { numRuns: 120, interruptAfterTimeLimit: 20_000, markInterruptAsFailure: true },
   );
 });
 
@@ -218,6 +219,48 @@ test('a chunk that is cut for its size, and reads that are cut at windows, lose 
     }
     append(head, slot, samples);
     model.add(samples);
+  }
+  head.freezeGeneration(slot);
+  checkRead(model, 0, -Infinity, Infinity, (into) => reader.readSeries(slot, 0, -Infinity, Infinity, into));
+});
+
+test('interleaved in-order senders take a run each, and nothing waits to be sorted', () => {
+  const { head, reader } = createHead(1);
+  const slot = head.openGeneration();
+  const model = new Model();
+  const random = new SeededRandom(2);
+  // Four senders, each in order, each behind the other by more than a batch.
+  const next = [40_000, 30_000, 20_000, 10_000];
+  for (let i = 0; i < 400; i++) {
+    const sender = i < 4 ? i : random.below(4);
+    const timestampMs = (next[sender] as number) + 1;
+    next[sender] = timestampMs;
+    const samples = [{ ref: 0, timestampMs: timestampMs, bits: BigInt(i) }];
+    append(head, slot, samples);
+    model.add(samples);
+  }
+  const frame = head.copySeries(slot, Uint32Array.of(0), -Infinity, Infinity);
+  const imageAt = new DataView(frame.buffer).getUint32(8, true);
+  assert.equal(new DataView(frame.buffer).getUint32(imageAt, true), 4, 'chunks');
+  checkRead(model, 0, 0, 1e6, (into) => reader.openFrame(frame).read(0, 0, 1e6, into));
+});
+
+test('a late sample that waits to be sorted is known when it comes again, and so is one that was sorted', () => {
+  const { head, reader } = createHead(1);
+  const slot = head.openGeneration();
+  const model = new Model();
+  // Each older than all before it: four runs, then the buffer; twice as many as it takes.
+  for (let i = 0; i < 70; i++) {
+    const samples = [{ ref: 0, timestampMs: 1_000_000 - i * 1000, bits: BigInt(i) }];
+    append(head, slot, samples);
+    model.add(samples);
+    if (i === 20) assert.equal(append(head, slot, samples).duplicates, 1);
+    // At one timestamp, several values, the winner neither first nor last.
+    for (const bits of [5n, 900n, 7n]) {
+      const others = [{ ref: 0, timestampMs: 1_000_000 - (i >> 1) * 1000, bits }];
+      append(head, slot, others);
+      model.add(others);
+    }
   }
   head.freezeGeneration(slot);
   checkRead(model, 0, -Infinity, Infinity, (into) => reader.readSeries(slot, 0, -Infinity, Infinity, into));
@@ -277,6 +320,10 @@ test('generations are apart from each other, and a dropped one gives its memory 
     assert.equal(reader.readSeries(slot, 1, -Infinity, Infinity, buffer), 10_000);
     head.dropGeneration(slot);
     assert.equal(head.generationStats(slot).state, 'free');
+    const set = reader.refSet('all');
+    set.keepSlots([slot]);
+    assert.equal(set.count(), 0);
+    set.release();
   }
   assert.ok(head.stats().bytes < before + 4 * 1024 * 1024, `${head.stats().bytes} bytes after ${before}`);
 });
@@ -312,6 +359,33 @@ test('out of memory, an append changes nothing, and what was stored stays readab
   checkRead(model, 0, startMs, endMs, (into) => reader.readSeries(slot, 0, startMs, endMs, into));
 });
 
+test('what an append may allocate is there before it begins, however its samples lie', () => {
+  // One row, every sample in a window of its own.
+  const { head } = createHead(1, 5 * 1024 * 1024);
+  const slot = head.openGeneration();
+  const batch = head.stage(1, 60_000);
+  batch.refs[0] = 0;
+  batch.samplesEnd[0] = 60_000;
+  for (let i = 0; i < 60_000; i++) batch.timestampsMs[i] = BigInt(i * windowMs);
+  assert.throws(() => head.append(slot), /HEAD_MEMORY_FULL/);
+  assert.equal(head.generationStats(slot).samplesCount, 0);
+
+  // Many series whose buffers fill in one batch, which then writes 32 chunks each: under any limit, all of a batch or nothing.
+  for (let bytesMax = 5 * 1024 * 1024; bytesMax < 9 * 1024 * 1024; bytesMax += 512 * 1024) {
+    const crowded = createHead(2000, bytesMax);
+    const crowdedSlot = crowded.head.openGeneration();
+    try {
+      for (let i = 0; i < 4 + 32; i++) {
+        const samples = Array.from({ length: 2000 }, (_, ref) => ({ ref, timestampMs: -i * windowMs, bits: 1n }));
+        append(crowded.head, crowdedSlot, samples);
+      }
+    } catch (error) {
+      assert.match(String(error), /HEAD_MEMORY_FULL/);
+    }
+    assert.equal(crowded.head.generationStats(crowdedSlot).samplesCount % 2000, 0);
+  }
+});
+
 test('batches that contradict themselves are refused whole', () => {
   const { head } = createHead(1);
   const slot = head.openGeneration();
@@ -329,6 +403,24 @@ test('batches that contradict themselves are refused whole', () => {
     assert.throws(() => head.append(slot), /ASSERTION_FAILED/);
     assert.equal(head.generationStats(slot).samplesCount, 0);
   }
+});
+
+test('a frame whose counts contradict its bytes is refused', () => {
+  const { head, reader } = createHead(1);
+  const slot = head.openGeneration();
+  for (let i = 0; i < 8; i++) append(head, slot, [{ ref: 0, timestampMs: 10_000 - i, bits: 3n }]);
+  const frame = head.copySeries(slot, Uint32Array.of(0), 0, 20_000);
+  const view = new DataView(frame.buffer);
+  const image = view.getUint32(8, true);
+  // Four runs of one sample, 32 bytes each with their headers; then the buffer.
+  const buffered = image + 8 + 4 * 32;
+  assert.deepEqual([view.getUint16(buffered + 4, true), view.getUint32(buffered + 12, true)], [4, 1]);
+  view.setUint16(buffered + 4, 3, true);
+  assert.throws(() => reader.openFrame(frame).read(0, 0, 20_000, new SampleBuffer()), /HEAD_FRAME_CORRUPT/);
+  view.setUint16(buffered + 4, 4, true);
+  assert.equal(reader.openFrame(frame).read(0, 0, 20_000, new SampleBuffer()), 8);
+  view.setUint16(image + 8 + 4, 2, true);
+  assert.throws(() => reader.openFrame(frame).read(0, 0, 20_000, new SampleBuffer()), /HEAD_FRAME_CORRUPT/);
 });
 
 test('damaged frames are an error, never a crash', () => {

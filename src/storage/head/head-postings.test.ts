@@ -23,7 +23,7 @@ function register(head: Head, labels: Labels): number {
 const names = ['__name__', 'job', 'instance', 'é'];
 const values = ['a', 'b', 'ab', 'abc', 'x\ny', 'é', '\u{1f600}'];
 const labelsArbitrary = fc
-  .array(fc.tuple(fc.constantFrom(...names), fc.constantFrom(...values, '')), { maxLength: 5 })
+  .array(fc.tuple(fc.constantFrom(...names), fc.constantFrom(...values, '')), { maxLength: 5, size: 'max' })
   .map((entries) => Labels.of([['always', 'm'] as const, ...entries]));
 const matcherArbitrary = fc
   .tuple(
@@ -36,8 +36,8 @@ const matcherArbitrary = fc
 test('select finds what the matchers say of each label set, also after more series came', () => {
   fc.assert(
     fc.property(
-      fc.array(labelsArbitrary, { maxLength: 40 }),
-      fc.array(labelsArbitrary, { maxLength: 40 }),
+      fc.array(labelsArbitrary, { maxLength: 40, size: 'max' }),
+      fc.array(labelsArbitrary, { maxLength: 40, size: 'max' }),
       fc.array(fc.array(matcherArbitrary, { maxLength: 3 }), { minLength: 1, maxLength: 6 }),
       (before, after, selectors) => {
         const head = Head.create(module, { bytesMax: 8 * 1024 * 1024 });

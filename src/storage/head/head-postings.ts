@@ -2,7 +2,7 @@
 // HeadReader lives (a query worker). Values of a label are tested once per matcher: what was found is remembered, and only
 // pairs that were registered since are tested again (label values are only ever added to a head).
 import { LRUCache } from 'lru-cache';
-import { decodeLabels, type Labels, type Matcher } from '../../model/index.ts';
+import { Labels, type Matcher } from '../../model/index.ts';
 import type { HeadReader, RefSet } from '../../wasm/index.ts';
 
 const encoder = new TextEncoder();
@@ -11,7 +11,9 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 /** Scans of label values that are remembered, and the pairs that all of them hold together. */
 const scansMax = 256;
 const scannedPairsMax = 1 << 20;
+/** Label sets (about 0.3 KB each), and the strings that they share. */
 const labelsCacheMax = 1 << 16;
+const pairTextsMax = 1 << 16;
 /** Of at most so many pairs, series are counted, to begin with the smallest set. */
 const countedPairsMax = 256;
 
@@ -19,6 +21,11 @@ const countedPairsMax = 256;
 interface Scan {
   readonly pairsSeen: number;
   readonly pairs: Uint32Array;
+}
+
+interface PairText {
+  readonly name: string;
+  readonly value: string;
 }
 
 /** Pairs whose series a matcher selects (`include`), or all but those. */
@@ -36,7 +43,9 @@ export class HeadIndex {
     maxSize: scannedPairsMax,
     sizeCalculation: (scan) => scan.pairs.length + 1,
   });
+  // By `maxSize`, for `max` makes room for all entries at once.
   readonly #labels = new LRUCache<number, Labels>({ maxSize: labelsCacheMax, sizeCalculation: () => 1 });
+  readonly #pairTexts = new LRUCache<number, PairText>({ maxSize: pairTextsMax, sizeCalculation: () => 1 });
 
   constructor(reader: HeadReader) {
     this.#reader = reader;
@@ -59,9 +68,23 @@ export class HeadIndex {
   labels(ref: number): Labels {
     const cached = this.#labels.get(ref);
     if (cached) return cached;
-    const labels = decodeLabels(this.#reader.labelBytes(ref));
+    const texts: string[] = [];
+    for (const pair of this.#reader.pairsOfSeries(ref)) {
+      const { name, value } = this.#pairText(pair);
+      texts.push(name, value);
+    }
+    const labels = new Labels(texts);
     this.#labels.set(ref, labels);
     return labels;
+  }
+
+  /** Label sets share their strings through this cache: each with its own would be several times as large. */
+  #pairText(pair: number): PairText {
+    const cached = this.#pairTexts.get(pair);
+    if (cached) return cached;
+    const text = { name: decoder.decode(this.#reader.pairName(pair)), value: this.#value(pair) };
+    this.#pairTexts.set(pair, text);
+    return text;
   }
 
   /** Names (in no order) among the series that any selector selects (none given: all). */
