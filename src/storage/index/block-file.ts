@@ -34,14 +34,15 @@ const encodingStored = 0;
 const encodingZstd = 1;
 /** Below this, compression gains nothing. */
 const compressibleBytesMin = 64;
-const bufferBytes = 256 * 1024;
+const bufferBytesMax = 256 * 1024;
 
 export const magicBytesCount = 8;
 
 /** Appends blocks to a new file, buffered. */
 export class BlockFileWriter {
   readonly #file: DiskFile;
-  readonly #buffer = new Uint8Array(bufferBytes);
+  /** Grows up to `bufferBytesMax`: many parts are smaller. */
+  #buffer = new Uint8Array(4096);
   readonly #compression: { params: Record<number, number> };
   #buffered = 0;
   #flushedBytes = 0;
@@ -91,14 +92,20 @@ export class BlockFileWriter {
 
   /** Bytes outside any block: magic and trailer. */
   append(bytes: Uint8Array): void {
-    if (this.#buffered + bytes.length > bufferBytes) this.#flush();
-    if (bytes.length > bufferBytes) {
+    if (this.#buffered + bytes.length > bufferBytesMax) this.#flush();
+    if (bytes.length > bufferBytesMax) {
       this.#file.write(bytes, this.#flushedBytes);
       this.#flushedBytes += bytes.length;
       return;
     }
+    const needed = this.#buffered + bytes.length;
+    if (needed > this.#buffer.length) {
+      const grown = new Uint8Array(Math.min(bufferBytesMax, Math.max(needed, this.#buffer.length * 2)));
+      grown.set(this.#buffer.subarray(0, this.#buffered));
+      this.#buffer = grown;
+    }
     this.#buffer.set(bytes, this.#buffered);
-    this.#buffered += bytes.length;
+    this.#buffered = needed;
   }
 
   #pad(): void {

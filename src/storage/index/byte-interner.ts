@@ -2,13 +2,13 @@
 // typed arrays, about 20 bytes a string besides its own.
 
 export class ByteInterner {
-  #arena = new Uint8Array(64 * 1024);
+  #arena = new Uint8Array(4096);
   #arenaBytes = 0;
   /** Where each string ends in the arena; entry 0 is a sentinel. */
-  #ends = new Uint32Array(1024);
+  #ends = new Uint32Array(128);
   /** Open addressing: number + 1, or 0; kept at most half full. */
-  #table = new Uint32Array(2048);
-  #hashes = new Uint32Array(1024);
+  #table = new Uint32Array(256);
+  #hashes = new Uint32Array(128);
   #count = 0;
   readonly #seed: number;
 

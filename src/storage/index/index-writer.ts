@@ -68,7 +68,7 @@ function sortPairs(rows: LabelRows): PairOrder {
 
 function writeSeries(rows: LabelRows, { ranks }: PairOrder, file: BlockFileWriter): Uint8Array {
   const tree = new BlockTreeWriter(file, blockKind.series);
-  const leaf = new ByteWriter(leafBytesMax * 2);
+  const leaf = new ByteWriter(1024);
   const cursor = rows.cursor();
   let previous = new Uint32Array(32);
   let current = new Uint32Array(32);
@@ -116,7 +116,7 @@ function sameFromEnd(a: Uint32Array, b: Uint32Array, count: number, suffix: numb
 
 function writeNames(rows: LabelRows, order: PairOrder, file: BlockFileWriter): Uint8Array {
   const tree = new BlockTreeWriter(file, blockKind.names);
-  const leaf = new ByteWriter(leafBytesMax * 2);
+  const leaf = new ByteWriter(1024);
   let previous = new Uint8Array(0);
   let firstKey = previous;
   let inLeaf = 0;
@@ -163,10 +163,10 @@ class PostingsWriter {
   readonly #pairs: BlockTreeWriter;
   readonly #postings: BlockTreeWriter;
   /** The part of the stream that is not in a block yet, and where it begins. */
-  readonly #stream = new ByteWriter(postingsBlockBytes * 2);
+  readonly #stream = new ByteWriter(1024);
   #streamBlocks = 0;
   #streamBytes = 0;
-  readonly #leaf = new ByteWriter(leafBytesMax * 2);
+  readonly #leaf = new ByteWriter(1024);
   #inLeaf = 0;
   #leafHead = { nameId: 0, streamOffset: 0, key: new Uint8Array(0) };
   #previousNameId = 0;

@@ -56,7 +56,7 @@ export function stringStart(bytes: Uint8Array, start: number): number {
 
 export class LabelRows {
   readonly pairs: ByteInterner;
-  readonly #rows = new ByteWriter(64 * 1024);
+  readonly #rows = new ByteWriter(1024);
   #cuts = new LabelCuts();
   #previousCuts = new LabelCuts();
   #ids = new Uint32Array(32);

@@ -18,29 +18,23 @@ export function partitionOf(fingerprint: Uint8Array): number {
 
 /** Adds up digests. */
 export class DigestTable {
-  readonly #counts = new Float64Array(partitionsCount);
-  readonly #low = new BigUint64Array(partitionsCount);
-  readonly #high = new BigUint64Array(partitionsCount);
+  readonly #totals = new Map<number, { count: number; sum: bigint }>();
 
   add(partition: number, count: number, sum: bigint): void {
     assert(partition >= 0 && partition < partitionsCount, 'a partition is 16 bits');
-    this.#counts[partition] = present(this.#counts[partition], 'partition') + count;
-    const total = (this.#sumOf(partition) + sum) & sumMask;
-    this.#low[partition] = total & 0xffffffffffffffffn;
-    this.#high[partition] = total >> 64n;
-  }
-
-  #sumOf(partition: number): bigint {
-    return (present(this.#high[partition], 'partition') << 64n) | present(this.#low[partition], 'partition');
+    const total = this.#totals.get(partition);
+    if (total) {
+      total.count += count;
+      total.sum = (total.sum + sum) & sumMask;
+    } else {
+      this.#totals.set(partition, { count, sum: sum & sumMask });
+    }
   }
 
   /** Those that are not zero, ascending. */
-  *entries(): Generator<PartitionDigest> {
-    for (let partition = 0; partition < partitionsCount; partition++) {
-      const count = present(this.#counts[partition], 'partition');
-      const sum = this.#sumOf(partition);
-      if (count !== 0 || sum !== 0n) yield { partition, count, sum };
-    }
+  entries(): PartitionDigest[] {
+    const totals = [...this.#totals].filter(([, { count, sum }]) => count !== 0 || sum !== 0n);
+    return totals.map(([partition, total]) => ({ partition, ...total })).sort((a, b) => a.partition - b.partition);
   }
 }
 

@@ -204,7 +204,7 @@ export class Part {
       table.add(partitionOf(fingerprint), count, kernel.digestOf(fingerprint, timestampsMs, values, count));
       samplesCount += count;
     }
-    return { digests: [...table.entries()], samplesCount };
+    return { digests: table.entries(), samplesCount };
   }
 
   /** Gives the cached blocks and the open files back. */

@@ -22,6 +22,7 @@ const tilesLeafBytesMax = 12 * kib;
 const chainMax = 15;
 /** A page must be longer than this to be worth a reference. */
 const referencedBytesMin = 24;
+const contentSlotsMin = 256;
 /** Writers keep bases in the lower half of the kernel's slots. */
 const writerSlots = pageBaseSlots / 2;
 
@@ -43,9 +44,9 @@ class FrameBuilder {
   readonly number: number;
   readonly firstOrdinal: number;
   readonly firstPage: number;
-  readonly pages = new ByteWriter(frameBytesTarget + 4096);
-  readonly #ordinals = new ByteWriter(1024);
-  readonly #lengths = new ByteWriter(1024);
+  readonly pages = new ByteWriter(4096);
+  readonly #ordinals = new ByteWriter(128);
+  readonly #lengths = new ByteWriter(256);
   #previousOrdinal = 0;
   count = 0;
 
@@ -140,15 +141,14 @@ export class TileWriter {
     // A copy: the kernel's result is overwritten by the next call.
     const hash = this.#hash;
     hash.set(this.#kernel.hashValues(this.#hashKey, count));
-    const entry = this.#contents.slotOf(hash);
-    const original = this.#contents.positionAt(entry, hash, slotStartMs, count);
+    const original = this.#contents.positionOf(hash, slotStartMs, count);
     const before = frame.pages.length;
     if (original !== undefined) {
       frame.add(ordinal, this.#reference(original, count));
       this.#referencesCount++;
     } else {
       const length = this.#encodePage(frame, ordinal, columnId, count);
-      if (length >= referencedBytesMin) this.#contents.set(entry, hash, slotStartMs, count, this.#position);
+      if (length >= referencedBytesMin) this.#contents.set(hash, slotStartMs, count, this.#position);
     }
     this.#rawBytes += frame.pages.length - before;
     this.#pageNumber++;
@@ -261,41 +261,61 @@ export class TileWriter {
 }
 
 /**
- * Where equal values were written before: a direct-mapped cache of the last pages by the keyed hash of their values. A
- * page that fell out is stored twice, which costs space only.
+ * Where equal values were written before: a direct-mapped cache of the last pages by the keyed hash of their values, which
+ * grows with the part up to a limit. A page that was displaced is stored twice, which costs space only.
  */
 class ContentTable {
-  readonly #mask: number;
-  readonly #hashes: Uint32Array;
-  readonly #slotStarts: Float64Array;
-  readonly #counts: Uint16Array;
-  readonly #positions: Uint32Array;
+  readonly #slotsMax: number;
+  #slots = 0;
+  #filled = 0;
+  #hashes = new Uint32Array(0);
+  #slotStarts = new Float64Array(0);
+  #counts = new Uint16Array(0);
+  #positions = new Uint32Array(0);
 
   constructor(stripesCount: number) {
-    const slots = Math.min(2 ** 18, 2 ** 16 * 2 ** Math.ceil(Math.log2(stripesCount)));
-    this.#mask = slots - 1;
-    this.#hashes = new Uint32Array(slots * 4);
-    this.#slotStarts = new Float64Array(slots);
-    this.#counts = new Uint16Array(slots);
-    this.#positions = new Uint32Array(slots);
-  }
-
-  slotOf(hash: Uint8Array): number {
-    return word(hash, 0) & this.#mask;
+    this.#slotsMax = Math.min(2 ** 18, 2 ** 16 * 2 ** Math.ceil(Math.log2(stripesCount)));
+    this.#resize(contentSlotsMin);
   }
 
   /** The position of the series that had these values at this slot of time. */
-  positionAt(slot: number, hash: Uint8Array, slotStartMs: number, count: number): number | undefined {
+  positionOf(hash: Uint8Array, slotStartMs: number, count: number): number | undefined {
+    const slot = word(hash, 0) & (this.#slots - 1);
     if (this.#counts[slot] !== count || this.#slotStarts[slot] !== slotStartMs) return undefined;
     for (let i = 0; i < 4; i++) if (this.#hashes[slot * 4 + i] !== word(hash, i)) return undefined;
     return this.#positions[slot];
   }
 
-  set(slot: number, hash: Uint8Array, slotStartMs: number, count: number, position: number): void {
+  set(hash: Uint8Array, slotStartMs: number, count: number, position: number): void {
+    if (this.#filled * 8 > this.#slots && this.#slots < this.#slotsMax) this.#resize(this.#slots * 2);
+    const slot = word(hash, 0) & (this.#slots - 1);
+    if (this.#counts[slot] === 0) this.#filled++;
     for (let i = 0; i < 4; i++) this.#hashes[slot * 4 + i] = word(hash, i);
     this.#slotStarts[slot] = slotStartMs;
     this.#counts[slot] = count;
     this.#positions[slot] = position;
+  }
+
+  #resize(slots: number): void {
+    const before = {
+      hashes: this.#hashes,
+      slotStarts: this.#slotStarts,
+      counts: this.#counts,
+      positions: this.#positions,
+    };
+    this.#slots = slots;
+    this.#hashes = new Uint32Array(slots * 4);
+    this.#slotStarts = new Float64Array(slots);
+    this.#counts = new Uint16Array(slots);
+    this.#positions = new Uint32Array(slots);
+    for (let from = 0; from < before.counts.length; from++) {
+      if (before.counts[from] === 0) continue;
+      const to = present(before.hashes[from * 4], 'hash') & (slots - 1);
+      this.#hashes.set(before.hashes.subarray(from * 4, from * 4 + 4), to * 4);
+      this.#slotStarts[to] = present(before.slotStarts[from], 'slot');
+      this.#counts[to] = present(before.counts[from], 'slot');
+      this.#positions[to] = present(before.positions[from], 'slot');
+    }
   }
 }
 

@@ -184,13 +184,12 @@ export class TimelineWriter {
 /** Entries on their way into a leaf, and how many there were before. */
 export class LeafBuffer {
   readonly #bytesMax: number;
-  readonly #entries: ByteWriter;
+  readonly #entries = new ByteWriter(256);
   #inLeaf = 0;
   #cutEntries = 0;
 
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax;
-    this.#entries = new ByteWriter(bytesMax + 1024);
   }
 
   get entriesCount(): number {
