@@ -8,49 +8,73 @@ export interface SeriesList {
   /** The places of series i are firstPlace[i] ≤ p < firstPlace[i + 1], in the order of the sources. */
   readonly firstPlace: Uint32Array;
   /** Per place: the source, and the series' index in it. */
-  readonly placeSource: Uint16Array | Uint32Array;
+  readonly placeSource: Uint32Array;
   readonly placeIndex: Uint32Array;
 }
 
 interface LabelledSource {
   readonly seriesCount: number;
+  /** True where labels(i) rise with i. */
+  readonly inLabelOrder: boolean;
+  /** No two are equal. */
   labels(index: number): Labels;
 }
 
 export function uniteSeries(sources: readonly LabelledSource[]): SeriesList {
-  const [only] = sources;
+  /** The distinct label sets, in order of appearance; `order` lists them in label order. */
   const distinct: Labels[] = [];
-  /** Per source, per index: the number of its label set in `distinct`. */
-  const numbers = sources.map(({ seriesCount }) => new Uint32Array(seriesCount));
-  const numberByKey = new Map<string, number>();
-  for (const [s, source] of sources.entries()) {
-    const ofSource = numbers[s] as Uint32Array;
-    for (let i = 0; i < source.seriesCount; i++) {
-      const labels = source.labels(i);
-      // Within one source no label set repeats, so a lone source needs no look-up.
-      let number = source === only && sources.length === 1 ? undefined : numberByKey.get(labels.key());
-      if (number === undefined) {
-        number = distinct.length;
-        distinct.push(labels);
-        if (sources.length > 1) numberByKey.set(labels.key(), number);
-      }
-      ofSource[i] = number;
-    }
+  let order: number[] = [];
+  const numbers: Uint32Array[] = [];
+  for (const source of sources) {
+    const ofSource = new Uint32Array(source.seriesCount);
+    order = mergeIn(source, distinct, order, ofSource);
+    numbers.push(ofSource);
   }
-  return arrange(distinct, numbers);
+  return arrange(distinct, order, numbers);
 }
 
-function arrange(distinct: readonly Labels[], numbers: readonly Uint32Array[]): SeriesList {
-  // Sources that are sorted already make long runs, which this sort only merges.
-  const order = Array.from(distinct.keys()).sort((a, b) =>
-    Labels.compare(distinct[a] as Labels, distinct[b] as Labels),
-  );
+/** Walks the source beside what is there already, in label order; returns the new order. */
+function mergeIn(
+  source: LabelledSource,
+  distinct: Labels[],
+  order: readonly number[],
+  ofSource: Uint32Array,
+): number[] {
+  const merged: number[] = [];
+  let next = 0;
+  const add = (index: number, labels: Labels): void => {
+    let comparison = 1;
+    while (next < order.length) {
+      comparison = Labels.compare(distinct[order[next] as number] as Labels, labels);
+      if (comparison >= 0) break;
+      merged.push(order[next++] as number);
+    }
+    let number = distinct.length;
+    if (next < order.length && comparison === 0) number = order[next++] as number;
+    else distinct.push(labels);
+    merged.push(number);
+    ofSource[index] = number;
+  };
+  if (source.inLabelOrder) {
+    for (let i = 0; i < source.seriesCount; i++) add(i, source.labels(i));
+  } else {
+    const own = Array.from({ length: source.seriesCount }, (_, index) => ({ index, labels: source.labels(index) }));
+    for (const { index, labels } of own.sort((a, b) => Labels.compare(a.labels, b.labels))) add(index, labels);
+  }
+  while (next < order.length) merged.push(order[next++] as number);
+  return merged;
+}
+
+/** Turns "which label set is series i of source s" round: which places has each label set. */
+function arrange(distinct: readonly Labels[], order: readonly number[], numbers: readonly Uint32Array[]): SeriesList {
   const rank = new Uint32Array(distinct.length);
   for (const [place, number] of order.entries()) rank[number] = place;
   const firstPlace = new Uint32Array(distinct.length + 1);
   for (const ofSource of numbers) {
-    for (const number of ofSource)
-      firstPlace[(rank[number] as number) + 1] = (firstPlace[(rank[number] as number) + 1] ?? 0) + 1;
+    for (const number of ofSource) {
+      const after = (rank[number] as number) + 1;
+      firstPlace[after] = (firstPlace[after] as number) + 1;
+    }
   }
   for (let i = 1; i < firstPlace.length; i++) firstPlace[i] = (firstPlace[i] as number) + (firstPlace[i - 1] as number);
   const placesCount = firstPlace[distinct.length] as number;

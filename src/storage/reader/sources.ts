@@ -10,6 +10,8 @@ export interface Source {
   readonly minMs: number;
   readonly maxMs: number;
   readonly seriesCount: number;
+  /** True where labels(i) rise with i. */
+  readonly inLabelOrder: boolean;
   labels(index: number): Labels;
   /**
    * Appends the samples within [startMs, endMs] after `into.count`. Unless `appendsAnywhere`, those already in `into` must
@@ -31,6 +33,7 @@ const noIntervals: readonly TimeInterval[] = [];
 export class PartSource implements Source {
   readonly minMs: number;
   readonly maxMs: number;
+  readonly inLabelOrder = true;
   readonly appendsAnywhere = false;
   readonly keepsTimestampsKey = true;
   readonly #part: Part;
@@ -66,6 +69,7 @@ export class PartSource implements Source {
 abstract class HeadSource implements Source {
   readonly minMs: number;
   readonly maxMs: number;
+  readonly inLabelOrder = false;
   readonly appendsAnywhere = true;
   readonly keepsTimestampsKey = false;
   readonly refs: Uint32Array<ArrayBuffer>;
