@@ -1,6 +1,6 @@
 // Static search trees over blocks (docs/formats/index.md, "Trees"): leaves hold a section's entries, fences above them say
 // with which ordinal, and where it matters which key, each child begins. The root is pinned by the part's footer.
-import { ByteReader, ByteWriter, present } from '../../base/index.ts';
+import { ByteReader, ByteWriter, present, type TimbalaError } from '../../base/index.ts';
 import type { Cached } from './block-cache.ts';
 import { type BlockFile, type BlockFileWriter, blockKind, type BlockPointer } from './block-file.ts';
 
@@ -101,7 +101,6 @@ class Fences implements Cached {
     this.level = reader.u8();
     const count = reader.uvarint();
     // Four bytes an entry at least: a false count can't make a large allocation.
-    reader.bytes(0);
     const bounded = Math.min(count, Math.ceil(reader.remaining / 4));
     this.ordinals = new Float64Array(bounded);
     this.offsets = new Float64Array(bounded);
@@ -153,6 +152,10 @@ export interface Leaf extends Cached {
   readonly count: number;
 }
 
+interface LeafPointer extends BlockPointer {
+  readonly firstOrdinal: number;
+}
+
 export type LeafDecoder<L extends Leaf> = (payload: Uint8Array, firstOrdinal: number) => L;
 
 /** Reads a tree whose leaves lie in `leafFile` and whose fences lie in `fencesFile`. */
@@ -181,9 +184,9 @@ export class BlockTree<L extends Leaf> {
   leafAt(ordinal: number): L {
     const last = this.#last;
     if (last && ordinal >= last.firstOrdinal && ordinal < last.firstOrdinal + last.count) return last;
-    const leaf = this.#descend((fences) => fences.indexOfOrdinal(ordinal));
+    const leaf = this.#readLeaf(this.#descend((fences) => fences.indexOfOrdinal(ordinal)));
     if (ordinal < leaf.firstOrdinal || ordinal >= leaf.firstOrdinal + leaf.count) {
-      throw this.#leafFile.corrupt(0, `entry ${ordinal} of section ${this.#kind} is missing`);
+      throw this.corrupt(ordinal, `entry ${ordinal} of section ${this.#kind} is missing`);
     }
     this.#last = leaf;
     return leaf;
@@ -191,7 +194,13 @@ export class BlockTree<L extends Leaf> {
 
   /** The leaf that would hold this key. The tree must not be empty. */
   leafForKey(key: Uint8Array): L {
-    return this.#descend((fences) => fences.indexOfKey(key));
+    return this.#readLeaf(this.#descend((fences) => fences.indexOfKey(key)));
+  }
+
+  /** PART_CORRUPT at the block of this entry: for faults that show only when the entry is used. */
+  corrupt(ordinal: number, what: string, cause?: unknown): TimbalaError {
+    const { offset } = this.#descend((fences) => fences.indexOfOrdinal(ordinal));
+    return this.#leafFile.corrupt(offset, what, cause);
   }
 
   /** Every leaf from the one with `ordinal` on. */
@@ -219,12 +228,13 @@ export class BlockTree<L extends Leaf> {
     }
   }
 
-  #descend(choose: (fences: Fences) => number): L {
+  /** The leaf that `choose` leads to from the root. */
+  #descend(choose: (fences: Fences) => number): LeafPointer {
     let fences = this.#root;
     for (;;) {
       const index = choose(fences);
       const pointer = pointerAt(fences, index);
-      if (fences.level === 0) return this.#readLeaf(pointer, present(fences.ordinals[index], 'fence'));
+      if (fences.level === 0) return { ...pointer, firstOrdinal: present(fences.ordinals[index], 'fence') };
       fences = this.#readFences(pointer);
     }
   }
@@ -240,13 +250,13 @@ export class BlockTree<L extends Leaf> {
     return fences;
   }
 
-  #readLeaf(pointer: BlockPointer, firstOrdinal: number): L {
+  #readLeaf(pointer: LeafPointer): L {
     const file = this.#leafFile;
     const key = file.cacheKey(pointer.offset);
     const cached = file.caches.get(key) as L | undefined;
     if (cached) return cached;
     const payload = file.readBlock(this.#kind, pointer);
-    const leaf = file.decoding(pointer.offset, () => this.#decode(payload, firstOrdinal));
+    const leaf = file.decoding(pointer.offset, () => this.#decode(payload, pointer.firstOrdinal));
     file.caches.set(key, leaf);
     return leaf;
   }

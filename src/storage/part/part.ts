@@ -133,7 +133,7 @@ export class Part {
   read(position: number, startMs: number, endMs: number, into: SampleBuffer): void {
     this.#checkPosition(position);
     const timelineId = this.#series.timelineId(position);
-    const view = this.#pages.decoding(0, () => this.#timelines.view(timelineId, startMs, endMs));
+    const view = this.#timelines.view(timelineId, startMs, endMs);
     if (view.count === 0) return;
     into.reserve(view.count);
     const { timestampsMs, values } = into;
@@ -155,7 +155,7 @@ export class Part {
   timeRange(position: number): { readonly minTimeMs: number; readonly maxTimeMs: number } {
     this.#checkPosition(position);
     const timelineId = this.#series.timelineId(position);
-    return this.#pages.decoding(0, () => this.#timelines.timeRange(timelineId));
+    return this.#timelines.timeRange(timelineId);
   }
 
   /** Names of labels of the series that satisfy every matcher, sorted by UTF-8 bytes. */

@@ -1,6 +1,6 @@
 // Timestamps of a part as they are read (docs/formats/part.md, "Timestamps"): timelines, their columns, and the view of a
 // range of time that all series of one timeline share.
-import { ByteReader, present, TimbalaError } from '../../base/index.ts';
+import { ByteReader, errorMessage, hasCode, present, TimbalaError } from '../../base/index.ts';
 import type { PagesKernel } from '../../wasm/index.ts';
 import type { Cached, PartCaches } from '../index/block-cache.ts';
 import type { BlockTree, Leaf } from '../index/block-tree.ts';
@@ -144,7 +144,14 @@ export class TimelineReader {
     const leaf = this.#columns.leafAt(id);
     const index = id - leaf.firstOrdinal;
     const count = present(leaf.samplesCounts[index], 'column');
-    this.#kernel.decodeTimes(present(leaf.pages[index], 'column'), count, present(timeline.slotStartsMs[page], 'page'));
+    try {
+      const slotStartMs = present(timeline.slotStartsMs[page], 'page');
+      this.#kernel.decodeTimes(present(leaf.pages[index], 'column'), count, slotStartMs);
+    } catch (cause) {
+      if (hasCode(cause, 'PAGE_CORRUPT'))
+        throw this.#columns.corrupt(id, `column ${id}, ${errorMessage(cause)}`, cause);
+      throw cause;
+    }
     const timesMs = this.#kernel.times.slice(0, count);
     const column: Column = { timesMs, sizeBytes: timesMs.byteLength + 128 };
     this.#caches.set(key, column);
