@@ -3,12 +3,15 @@ export type { AnswerChunks, ApiCall, QueryContext, QueryEndpoint } from './call.
 export { ApiError, errorAnswer, type ErrorType, toApiError } from './errors.ts';
 export { Parameters } from './parameters.ts';
 export {
+  alertsHandler,
   buildInfoHandler,
   configHandler,
+  exemplarsHandler,
   flagsHandler,
   healthyHandler,
   metadataHandler,
   readyHandler,
+  rulesHandler,
   type RuntimeInfo,
   runtimeInfoHandler,
 } from './status.ts';

@@ -73,6 +73,11 @@ export function configHandler(flags: Readonly<Record<string, string>>): HttpHand
   return () => successAnswer({ yaml: yaml.join('') });
 }
 
+/** There are none of these here, which is an answer, too: Grafana asks every Prometheus for them. */
+export const rulesHandler: HttpHandler = () => successAnswer({ groups: [] });
+export const alertsHandler: HttpHandler = () => successAnswer({ alerts: [] });
+export const exemplarsHandler: HttpHandler = () => successAnswer([]);
+
 /** `read`: metadata of one metric, or of all. */
 export function metadataHandler(read: (metric: string | undefined) => Promise<readonly MetricMetadata[]>): HttpHandler {
   return async (request): Promise<HttpAnswer> => {

@@ -228,6 +228,12 @@ test('status pages', async () => {
   assert.ok(tsdb.headStats.numSeries > 10);
 });
 
+test('what a node does not have is answered as empty', async () => {
+  assert.deepEqual(await getJson('/api/v1/rules'), { status: 'success', data: { groups: [] } });
+  assert.deepEqual(await getJson('/api/v1/alerts'), { status: 'success', data: { alerts: [] } });
+  assert.deepEqual(await getJson('/api/v1/query_exemplars?query=up'), { status: 'success', data: [] });
+});
+
 test('health, readiness and metrics', async () => {
   assert.equal((await fetch(`${running.url}/-/healthy`)).status, 200);
   assert.equal((await fetch(`${running.url}/-/ready`)).status, 200);

@@ -1,12 +1,15 @@
 // The HTTP interface of a node: which path is answered by what.
 import {
+  alertsHandler,
   type ApiCall,
   buildInfoHandler,
   configHandler,
+  exemplarsHandler,
   flagsHandler,
   healthyHandler,
   metadataHandler,
   readyHandler,
+  rulesHandler,
   type RuntimeInfo,
   runtimeInfoHandler,
   writeHandler,
@@ -68,6 +71,9 @@ export function nodeRoutes(dependencies: RouteDependencies): HttpRoute[] {
   addQuery(getPost, '/api/v1/parse_query', 'parse_query');
   addQuery(get, '/api/v1/status/tsdb', 'tsdb');
 
+  add(getPost, '/api/v1/query_exemplars', exemplarsHandler);
+  add(get, '/api/v1/rules', rulesHandler);
+  add(get, '/api/v1/alerts', alertsHandler);
   add(get, '/api/v1/metadata', metadataHandler(dependencies.metadata));
   add(get, '/api/v1/status/buildinfo', buildInfoHandler(dependencies.version, dependencies.runtimeVersion));
   add(get, '/api/v1/status/runtimeinfo', runtimeInfoHandler(dependencies.runtimeInfo));
