@@ -203,7 +203,7 @@ test('out of memory, registration changes nothing, and known series are still fo
 });
 
 test('scratch is bounded, and given back', () => {
-  const { reader, head } = createHead(8 * mib);
+  const { reader, head } = createHead(256 * mib);
   head.register(encodeLabels(Labels.of({ a: 'b' })), fingerprint(1));
   const sets = Array.from({ length: 50 }, () => reader.refSet('all'));
   const { scratchBytes } = reader.stats();
@@ -221,6 +221,9 @@ test('a set knows no series that came later than it, nor one combined with it', 
   const { head, reader } = createHead(8 * mib);
   const register = (i: number): number => head.register(encodeLabels(Labels.of({ a: `${i}` })), fingerprint(i));
   for (let i = 0; i < 70; i++) register(i);
+  // Leaves a region that is not all zero to the next set.
+  const other = reader.refSet('all');
+  other.refs();
   const before = reader.refSet('all');
   const none = reader.refSet('empty');
   for (let i = 70; i < 150; i++) register(i);

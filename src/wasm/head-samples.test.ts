@@ -222,6 +222,8 @@ test('a chunk that is cut for its size, and reads that are cut at windows, lose 
   }
   head.freezeGeneration(slot);
   checkRead(model, 0, -Infinity, Infinity, (into) => reader.readSeries(slot, 0, -Infinity, Infinity, into));
+  // Decoded at once, with room to sort, the samples alone would take 4 MB.
+  assert.ok(head.stats().scratchBytes < 6_400_000, `${head.stats().scratchBytes} bytes`);
 });
 
 test('interleaved in-order senders take a run each, and nothing waits to be sorted', () => {
