@@ -63,8 +63,6 @@ export class LabelRows {
   #previousIds = new Uint32Array(32);
   #previousBytes = new Uint8Array(1024);
   #count = 0;
-  /** Labels of all series together. */
-  #entriesCount = 0;
 
   constructor(seed: number) {
     this.pairs = new ByteInterner(seed);
@@ -72,10 +70,6 @@ export class LabelRows {
 
   get count(): number {
     return this.#count;
-  }
-
-  get entriesCount(): number {
-    return this.#entriesCount;
   }
 
   /** Adds the next series in label order. */
@@ -135,7 +129,6 @@ export class LabelRows {
     rows.uvarint(prefix);
     for (let i = prefix; i < count; i++) rows.uvarint(this.#ids[i] as number);
     this.#count++;
-    this.#entriesCount += count;
   }
 
   #remember(labelBytes: Uint8Array): void {
