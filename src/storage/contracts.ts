@@ -1,4 +1,4 @@
-// What the storage engine's actors offer to the server and say to each other. Three actors, each a class without threads of
+// What the storage engine's actors take from the server and answer it. Three actors, each a class without threads of
 // its own: the lane (ingest, log, head) in the lane worker, the keeper (MANIFEST, parts) in the compactor worker, a reader in
 // each query worker. They talk by base/rpc.ts over ports' channels. Whoever wires them creates one channel lane–keeper, and
 // per reader one channel to the lane and one to the keeper.
@@ -125,7 +125,7 @@ export interface TsdbStatus {
 /** Retention: whichever is reached first. */
 export interface Retention {
   readonly timeMs: number;
-  /** Of parts and log together; undefined: no limit. */
+  /** Of all parts together; undefined: no limit. */
   readonly sizeBytes?: number | undefined;
 }
 
@@ -134,23 +134,4 @@ export interface DeleteRequest {
   readonly series: readonly Labels[];
   readonly startMs: number;
   readonly endMs: number;
-}
-
-/**
- * The lane, as the server uses it: `Lane.open(ports & options)` → this. Errors of `write`: LANE_BUSY (answer 503 with
- * Retry-After; nothing stored), WIRE_CORRUPT (400), WIRE_TOO_LARGE (413), LOG_FAILED (503, nothing acknowledged).
- */
-export interface LaneActor {
-  /** Resolves when the samples are on disk. `body` is a compressed remote-write request; it is read before the call returns. */
-  write(body: Uint8Array): Promise<WriteOutcome>;
-  /** Lets a reader in another thread read this lane's head; returns a function that forgets it (the worker has died). */
-  serve(reader: unknown): () => void;
-  /** Resolves when the log of earlier runs has been read; queries fail with STORAGE_REPLAYING until then. */
-  readonly replayed: Promise<ReplayReport>;
-  status(): LaneStatus;
-  metadata(metric?: string): MetricMetadata[];
-  /** Freezes the active generation and resolves when it and all before it are in parts. */
-  flushNow(): Promise<void>;
-  /** Writes out what is pending and closes the log. The head is not flushed to parts: replay is quick. */
-  close(): Promise<void>;
 }

@@ -291,6 +291,7 @@ suite('deletes and retention', () => {
       rejections.map(({ reason, samplesCount: count }) => [reason, count]),
       [['DELETED', 1]],
     );
+    assert.match(rejections[0]?.text ?? '', /m1.*series="1".* is in a deleted range/);
     const expected = [`1 ${startMs - 500}`, ...left].toSorted();
     await flush(world);
     await world.clock.runUntil(world.storage.keeper.compactNow());

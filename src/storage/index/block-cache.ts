@@ -1,7 +1,7 @@
 // What the parts of one thread share: decoded blocks, bounded by their bytes, and open files, bounded by their number.
 // A block's key is a number made of the file's serial and the block's offset, so that a look-up makes no string.
 import { LRUCache } from 'lru-cache';
-import { mib } from '../../base/index.ts';
+import { assert, mib } from '../../base/index.ts';
 import type { Disk, DiskFile } from '../../ports/index.ts';
 
 export interface PartCachesOptions {
@@ -37,6 +37,8 @@ export class PartCaches {
 
   /** A number that makes keys of up to 2³² blocks: serial · 2³² + n. */
   takeSerial(): number {
+    // Keys are exact numbers: 2²¹ serials of 2³² blocks.
+    assert(this.#nextSerial < 2 ** 21, 'a cache has served two million files; it is time for a new one');
     return this.#nextSerial++;
   }
 

@@ -2,6 +2,7 @@
 // and put the records that replay needs into the log's gathering group. Durability is the caller's next step.
 // Buffers: columns are copied from the wire kernel's memory into the head kernel's; nothing is kept.
 import { hasCode } from '../../base/index.ts';
+import { decodeLabels } from '../../model/index.ts';
 import { rejectedRef, type StagedBatch, type WireBatch, type WireKernel } from '../../wasm/index.ts';
 import type { WriteOutcome, WriteRejection } from '../contracts.ts';
 import type { Generation, LiveHead } from '../head/generations.ts';
@@ -99,18 +100,24 @@ function withoutDeleted(
   const { refs, samplesEnd, timestampsMs, valueBits } = columns;
   const kept: number[] = [];
   const keptEnd = new Uint32Array(refs.length);
+  let firstDropped: string | undefined;
   let first = 0;
   for (let row = 0; row < refs.length; row++) {
     const ref = refs[row] as number;
     const end = samplesEnd[row] as number;
     const intervals = ref < rejectedRef ? tombstones.intervals(reader.fingerprint(ref)) : [];
-    for (let i = first; i < end; i++) if (!isDeleted(Number(timestampsMs[i]), intervals)) kept.push(i);
+    for (let i = first; i < end; i++) {
+      const timestampMs = Number(timestampsMs[i]);
+      if (isDeleted(timestampMs, intervals)) {
+        firstDropped ??= `series ${decodeLabels(reader.labelBytes(ref))}: the sample at ${timestampMs} is in a deleted range`;
+      } else kept.push(i);
+    }
     keptEnd[row] = kept.length;
     first = end;
   }
-  const dropped = timestampsMs.length - kept.length;
-  if (dropped === 0) return columns;
-  rejections.push({ reason: 'DELETED', text: 'samples of a deleted series and time range', samplesCount: dropped });
+  if (firstDropped === undefined) return columns;
+  const samplesCount = timestampsMs.length - kept.length;
+  rejections.push({ reason: 'DELETED', text: firstDropped, samplesCount });
   const keptTimestampsMs = new BigInt64Array(kept.length);
   const keptBits = new BigUint64Array(kept.length);
   for (const [at, index] of kept.entries()) {

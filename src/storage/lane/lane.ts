@@ -5,7 +5,7 @@
 import { gib, hasCode, hourMs, mib, minuteMs, RpcPeer, secondMs, TimbalaError } from '../../base/index.ts';
 import type { Channel, Timer } from '../../ports/index.ts';
 import { WireKernel, type WireLimits } from '../../wasm/index.ts';
-import type { LaneActor, LaneStatus, MetricMetadata, ReplayReport, StoragePorts, WriteOutcome } from '../contracts.ts';
+import type { LaneStatus, MetricMetadata, ReplayReport, StoragePorts, WriteOutcome } from '../contracts.ts';
 import { type Generation, Generations } from '../head/generations.ts';
 import { listSegments, type LogSegment } from '../log/log-reader.ts';
 import { LogWriter } from '../log/log-writer.ts';
@@ -59,10 +59,12 @@ export interface LaneOptions extends StoragePorts {
 
 const tickMs = 30 * secondMs;
 const flushRetryMs = 10 * secondMs;
+const generationShareMin = 0.05;
 /** Memory figures cost a call into the kernel: taken once in so many writes. */
 const writesPerMemoryCheck = 64;
 
-export class Lane implements LaneActor {
+export class Lane {
+  /** Resolves when the log of earlier runs has been read; queries fail with STORAGE_REPLAYING until then. */
   readonly replayed: Promise<ReplayReport>;
   readonly #options: LaneOptions;
   readonly #limits: LaneLimits;
@@ -156,6 +158,10 @@ export class Lane implements LaneActor {
     this.#tombstones = new TombstoneIndex(policy.tombstones);
   }
 
+  /**
+   * Takes a compressed remote-write request, which is read before the call returns; resolves when its samples are on disk.
+   * Throws LANE_BUSY and LOG_FAILED (nothing acknowledged: send it again later), WIRE_CORRUPT, WIRE_TOO_LARGE.
+   */
   async write(body: Uint8Array): Promise<WriteOutcome> {
     this.#totals.requests++;
     const outcome = this.#store(body);
@@ -204,9 +210,11 @@ export class Lane implements LaneActor {
       this.#freezeActive('memory');
   }
 
-  #isMemoryFull({ live }: Generation): boolean {
+  // A generation that holds little is not worth a flush: where the registry fills the memory, freezing gives nothing back.
+  #isMemoryFull({ live, slot }: Generation): boolean {
     const { bytes, bytesMax } = live.head.stats();
-    return bytes > this.#limits.headShareMax * bytesMax;
+    if (bytes <= this.#limits.headShareMax * bytesMax) return false;
+    return live.head.generationStats(slot).bytes > generationShareMin * bytesMax;
   }
 
   #openActive(): Generation {
@@ -352,6 +360,7 @@ export class Lane implements LaneActor {
     if (ageMs >= this.#limits.generationAgeMsMax && this.#activeSamplesCount > 0) this.#freezeActive('age');
   }
 
+  /** Lets a reader in another thread read this lane's head; returns what is to be called when the reader has died. */
   serve(reader: Channel): () => void {
     const connection = new ReaderConnection(
       {
@@ -369,6 +378,7 @@ export class Lane implements LaneActor {
     throw new TimbalaError('STORAGE_REPLAYING', 'the log is still being read; try again in a moment');
   }
 
+  /** Freezes the active generation and resolves when it and all before it are in parts. */
   async flushNow(): Promise<void> {
     await this.replayed;
     if (this.#activeSamplesCount > 0) this.#freezeActive('asked');
@@ -407,7 +417,7 @@ export class Lane implements LaneActor {
     };
   }
 
-  /** The head is not flushed: its log is replayed in seconds, and stopping must be quick. */
+  /** Writes out what is pending and ends the log. The head is not flushed: its log is replayed in seconds, and stopping must be quick. */
   async close(): Promise<void> {
     if (this.#closing) return;
     this.#closing = true;

@@ -28,7 +28,7 @@ export class ReaderConnection {
       },
       release: ({ snapshotId }) => this.#release(snapshotId),
     };
-    new RpcPeer(channel, handlers);
+    void new RpcPeer(channel, handlers);
   }
 
   #open(knownHeadIds: readonly number[]): HeadSnapshot {
