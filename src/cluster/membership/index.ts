@@ -1,0 +1,4 @@
+export { type GossipCounters, Gossiper, type GossiperOptions, type GossiperPorts } from './gossiper.ts';
+export { Keyring } from './keyring.ts';
+export { defaultTiming, type GossipTiming, type MemberView, type NodeState } from './state.ts';
+export type { MemberChange } from './turn.ts';
