@@ -77,13 +77,14 @@ function delayedChannels(seed: number, delaysMax: number): () => [Channel, Chann
   const random = new SeededRandom(seed);
   const delayed = (end: Channel): Channel => {
     let last: Promise<void> = Promise.resolve();
+    const deliver = async (before: Promise<void>, hops: number, message: unknown): Promise<void> => {
+      await before;
+      for (let i = 0; i < hops; i++) await Promise.resolve();
+      end.post(message);
+    };
     return {
-      post(message, transfer) {
-        const hops = random.below(delaysMax + 1);
-        last = last.then(async () => {
-          for (let i = 0; i < hops; i++) await Promise.resolve();
-          end.post(message, transfer);
-        });
+      post(message) {
+        last = deliver(last, random.below(delaysMax + 1), message);
       },
       onMessage: (handler) => end.onMessage(handler),
       close: () => end.close(),
