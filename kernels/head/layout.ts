@@ -69,12 +69,13 @@ export const TABLE_PAGES_BYTES: usize = 4096;
 export const PAIR_PAGES: usize = 34816;
 export const PAIR_PAGES_COUNT: u32 = 4096;
 
-/** For every extent the next one of the list that it is in. */
-export const EXTENT_NEXT: usize = 65536;
-
 /** Writer's scratch: the labels of the set that is being registered, {name, length, value, length} or {pair}. */
-export const LABELS_MAX: u32 = 1024;
-export const PARSED_LABELS: usize = 131072;
+export const LABELS_MAX: u32 = 512;
+export const PARSED_LABELS: usize = 51200;
+
+/** For every extent the next one of the list that it is in. */
+export const EXTENT_NEXT: usize = 59392;
+
 /** Writer's input: 16 bytes of fingerprint, then canonical label bytes. */
-export const INPUT: usize = 147456;
-export const LABEL_BYTES_MAX: u32 = 65536;
+export const INPUT: usize = 124928;
+export const LABEL_BYTES_MAX: u32 = 131072;

@@ -98,8 +98,8 @@ export const initialPages = 64;
 export const scratchExtentsMax = 1024;
 export const extentsMax = 2 ** 14 - 1;
 export const slotsCount = 4;
-export const labelBytesMax = 65536;
-export const labelsMax = 1024;
+export const labelBytesMax = 131072;
+export const labelsMax = 512;
 export const fingerprintBytes = 16;
 
 // Addresses of kernels/head/layout.ts, as indexes of 32-bit words.
@@ -112,7 +112,7 @@ const word = {
   symbolsCount: 1288 / 4,
   registryExtents: 1304 / 4,
 } as const;
-export const inputAddress = 147456;
+export const inputAddress = 124928;
 const generationsAddress = 4096;
 const generationBytes = 4096;
 const generationStates = ['free', 'active', 'frozen'] as const;

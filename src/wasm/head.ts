@@ -11,6 +11,7 @@ import {
   initialPages,
   inputAddress,
   labelBytesMax,
+  labelsMax,
   memoryFull,
   pagesPerExtent,
   scratchExtentsMax,
@@ -84,8 +85,8 @@ export class Head {
 
   /**
    * Finds or creates a series. `labels`: canonical label bytes (docs/formats/labels.md); `fingerprint`: its 16 bytes.
-   * Throws HEAD_MEMORY_FULL (nothing changed) or HEAD_BAD_LABELS (bytes that are no canonical label set, or more than 64 KiB
-   * or 1,024 labels).
+   * Throws HEAD_MEMORY_FULL (nothing changed) or HEAD_BAD_LABELS (bytes that are no canonical label set, or more than 128 KiB
+   * or 512 labels).
    */
   register(labels: Uint8Array, fingerprint: Uint8Array): number {
     assert(fingerprint.length === fingerprintBytes, 'a fingerprint has 16 bytes');
@@ -262,7 +263,7 @@ export class Head {
 function badLabels(labels: Uint8Array): TimbalaError {
   return new TimbalaError(
     'HEAD_BAD_LABELS',
-    `${labels.length} bytes are not a canonical label set of at most ${labelBytesMax} bytes and 1024 labels`,
+    `${labels.length} bytes are not a canonical label set of at most ${labelBytesMax} bytes and ${labelsMax} labels`,
   );
 }
 
