@@ -17,7 +17,7 @@ const queriesCount = Number(process.env['TIMBALA_TEST_QUERIES'] ?? 600);
 const malformedOneIn = 6;
 const reportedMax = 20;
 /** Prometheus is asked again before a difference counts: what it answers differently itself, by hash order, is unspecified. */
-const attempts = 4;
+const attempts = 8;
 
 const prometheus = findPrometheus(3, false);
 
@@ -33,15 +33,21 @@ function nextQuestion(generator: QueryGenerator, random: SeededRandom): Question
   const accepted = generator.next();
   const query = random.below(malformedOneIn) === 0 ? generator.malform(accepted) : accepted;
   const timeMs = dataStartMs + random.below(dataEndMs - dataStartMs + 600_000);
+  const lookbackDelta = ['', '', '', '1m', '20s', '1h'][random.below(6)] ?? '';
+  const lookback = lookbackDelta === '' ? '' : `, lookback ${lookbackDelta}`;
   if (random.below(2) === 0) {
-    return { query, when: `at ${timeMs / 1000}`, ask: (api) => api.query({ query, timeMs }) };
+    return {
+      query,
+      when: `at ${timeMs / 1000}${lookback}`,
+      ask: (api) => api.query({ query, timeMs, lookbackDelta }),
+    };
   }
   const stepMs = [15_000, 60_000, 47_001, 300_000][random.below(4)] ?? 60_000;
   const endMs = timeMs + stepMs * random.below(60);
   return {
     query,
-    when: `from ${timeMs / 1000} to ${endMs / 1000} by ${stepMs / 1000}`,
-    ask: (api) => api.queryRange({ query, startMs: timeMs, endMs, stepMs }),
+    when: `from ${timeMs / 1000} to ${endMs / 1000} by ${stepMs / 1000}${lookback}`,
+    ask: (api) => api.queryRange({ query, startMs: timeMs, endMs, stepMs, lookbackDelta }),
   };
 }
 

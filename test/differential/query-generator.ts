@@ -53,7 +53,7 @@ const numbers = ['0', '1', '2', '-1', '0.5', '3.25', '100', '1e6', 'Inf', 'NaN',
 const tokenPattern = /"[^"]*"|[\w:]+|\s+|[=!~<>]+|./gu;
 const strayTokens = words(
   '( ) { } [ ] , : == =~ != + - * / % ^ @ by without on ignoring group_left bool offset and or unless atan2',
-  'sum rate abs topk time up 5m 1h30m 0x1F 1e3 1.5.2 Inf nan "text" \'text\' `text` "unclosed $ # ! ~ \\ __name__ start() end()',
+  'sum rate abs topk time up 5m 1h30m 0x1F 1e3 1.5.2 Inf "text" \'text\' `text` "unclosed $ # ! ~ \\ __name__ start() end()',
   '{__name__="up"} [5m] [5m:1m] {} "\\q" ünï',
 );
 
@@ -223,7 +223,7 @@ export class QueryGenerator {
   #rangeCall(depth: number): string {
     switch (this.#random.below(12)) {
       case 2:
-        return `double_exponential_smoothing(${this.#matrix(depth)}, ${this.#pick(['0.3', '0.9', '1'])}, 0.5)`;
+        return `double_exponential_smoothing(${this.#matrix(depth)}, ${this.#pick(['0.3', '0.9'])}, 0.5)`;
       case 0:
         return `quantile_over_time(${this.#pick(['0.5', '0.95', '0', '1', '-0.1'])}, ${this.#matrix(depth)})`;
       case 1:

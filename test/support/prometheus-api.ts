@@ -31,11 +31,13 @@ export interface ApiAnswer<Data> {
 
 export interface InstantQuery {
   readonly query: string;
+  readonly lookbackDelta?: string;
   readonly timeMs: number;
 }
 
 export interface RangeQuery {
   readonly query: string;
+  readonly lookbackDelta?: string;
   readonly startMs: number;
   readonly endMs: number;
   readonly stepMs: number;
@@ -62,16 +64,17 @@ export class PrometheusApi {
     return await envelope(response, path);
   }
 
-  query({ query, timeMs }: InstantQuery): Promise<ApiAnswer<QueryData>> {
-    return this.call('query', { query, time: seconds(timeMs) });
+  query({ query, timeMs, lookbackDelta = '' }: InstantQuery): Promise<ApiAnswer<QueryData>> {
+    return this.call('query', { query, time: seconds(timeMs), lookback_delta: lookbackDelta });
   }
 
-  queryRange({ query, startMs, endMs, stepMs }: RangeQuery): Promise<ApiAnswer<QueryData>> {
+  queryRange({ query, startMs, endMs, stepMs, lookbackDelta = '' }: RangeQuery): Promise<ApiAnswer<QueryData>> {
     return this.call('query_range', {
       query,
       start: seconds(startMs),
       end: seconds(endMs),
       step: seconds(stepMs),
+      lookback_delta: lookbackDelta,
     });
   }
 
