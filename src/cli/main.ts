@@ -5,6 +5,7 @@ import { SocketHttp } from '../node/http/index.ts';
 import {
   hostName,
   loadKernels,
+  memoryBytes,
   NodeDisk,
   onTerminationSignal,
   packageVersion,
@@ -63,6 +64,7 @@ async function start(config: NodeConfig, log: PinoLog): Promise<StartedNode> {
     hostName: hostName(),
     workingDirectory: process.cwd(),
     processorsCount: processorsCount(),
+    memoryBytes: memoryBytes(),
   });
 }
 

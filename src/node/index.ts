@@ -7,6 +7,7 @@ export { NodeNetwork } from './network.ts';
 export {
   hostName,
   lowerThreadPriority,
+  memoryBytes,
   onTerminationSignal,
   packageVersion,
   processorsCount,

@@ -1,6 +1,6 @@
 // The process: signals, resource usage, thread priority, and the facts that status pages show.
 import { readFileSync } from 'node:fs';
-import { availableParallelism, hostname, setPriority } from 'node:os';
+import { availableParallelism, hostname, setPriority, totalmem } from 'node:os';
 import type { ProcessUsage } from '../ports/index.ts';
 
 /** Calls `onSignal` for SIGTERM and SIGINT; a second one ends the process at once. */
@@ -22,6 +22,12 @@ export function hostName(): string {
 /** Threads that can run at a time, as far as this process may use the machine. */
 export function processorsCount(): number {
   return availableParallelism();
+}
+
+/** Memory that this process may use: the machine's, or its container's where that has a limit. */
+export function memoryBytes(): number {
+  const constrained = process.constrainedMemory();
+  return constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
 }
 
 /** The version that a package.json states. */

@@ -1,9 +1,15 @@
 // Constants of a node. An option must earn its place; these have good values for everyone.
-import { kib, mib, minuteMs, secondMs } from '../base/index.ts';
+import { gib, kib, mib, minuteMs, secondMs } from '../base/index.ts';
 
 /** Longest time a query may take, waiting included: Prometheus's query.timeout. */
 export const queryTimeoutMs = 2 * minuteMs;
-/** How long after that a worker may still fail to answer before it is taken for stuck, and replaced. */
+/** Intermediate results and result of one query. */
+export const queryBytesMax = gib;
+/** Of the machine's memory, what the queries of one worker may take together. */
+export const queryMemoryShare = 1 / 8;
+export const queryMemoryBytesMin = 256 * mib;
+export const queryMemoryBytesMax = 2 * gib;
+/** How long after queryTimeoutMs a worker may still fail to answer before it is taken for stuck, and replaced. */
 export const queryStuckMs = 30 * secondMs;
 /** Queries at work, or with an answer that its client has not taken yet: Prometheus's query.max-concurrency. */
 export const queriesActiveMax = 20;

@@ -18,7 +18,13 @@ import type { KernelModules, KeeperStatus, LaneStatus, ReplayReport } from '../s
 import { formatHostPort, type NodeConfig } from './config.ts';
 import { LaneClient } from './lane-client.ts';
 import type { CompactorHandlers, LaneHandlers } from './lane-protocol.ts';
-import { closeGraceMs, compactorCloseMs } from './limits.ts';
+import {
+  closeGraceMs,
+  compactorCloseMs,
+  queryMemoryBytesMax,
+  queryMemoryBytesMin,
+  queryMemoryShare,
+} from './limits.ts';
 import { NodeMetrics } from './metrics/node-metrics.ts';
 import type { MetricFamily } from './metrics/registry.ts';
 import { optionFlags } from './options.ts';
@@ -45,6 +51,8 @@ export interface NodeFacts {
   readonly hostName: string;
   readonly workingDirectory: string;
   readonly processorsCount: number;
+  /** What the process may use: of the machine, or of its container. */
+  readonly memoryBytes: number;
 }
 
 export interface StartedNode {
@@ -117,7 +125,7 @@ class Node implements StartedNode {
       workers,
       clock,
       log,
-      start,
+      start: { ...start, queryMemoryBytesMax: queryMemory(facts.memoryBytes) },
       workersMax: queryWorkersMax(facts.processorsCount),
       lane: this.#lane.peer,
       compactor: this.#compactor.peer,
@@ -250,6 +258,10 @@ class Node implements StartedNode {
 
 function actor<Handlers extends LaneHandlers | CompactorHandlers>(handle: WorkerHandle): Actor<Handlers> {
   return { handle, peer: new RpcPeer<Handlers>(handle.channel) };
+}
+
+function queryMemory(memoryBytes: number): number {
+  return Math.min(queryMemoryBytesMax, Math.max(queryMemoryBytesMin, memoryBytes * queryMemoryShare));
 }
 
 /** Two at least, so that one heavy query does not hold up all others; main, lane and compactor share the machine. */

@@ -70,7 +70,7 @@ function newPool(): { pool: QueryPool; workers: ScriptedWorkers; log: TestLog; c
     workers,
     log,
     clock,
-    start: { dataDirectory: 'd', retention: { timeMs: 1 }, modules, logLevel: 'info' },
+    start: { dataDirectory: 'd', retention: { timeMs: 1 }, modules, logLevel: 'info', queryMemoryBytesMax: 1 },
     workersMax: 2,
     lane: deafPeer<LaneHandlers>(),
     compactor: deafPeer<CompactorHandlers>(),

@@ -8,7 +8,7 @@ import type { CompactorHandlers, LaneHandlers } from './lane-protocol.ts';
 import { formBytesMax, queriesActiveMax, queryStuckMs, queryTimeoutMs } from './limits.ts';
 import { QueryGate } from './query-gate.ts';
 import type { AnswerChunk, QueryCall, QueryHandlers } from './query-protocol.ts';
-import type { StorageStart } from './roles/index.ts';
+import type { QueryStart } from './roles/index.ts';
 
 interface QueryWorker {
   readonly id: number;
@@ -24,7 +24,7 @@ export interface QueryPoolOptions {
   readonly workers: Workers;
   readonly clock: Clock;
   readonly log: Log;
-  readonly start: StorageStart;
+  readonly start: QueryStart;
   /** The first is there from the start, others come when all are busy. */
   readonly workersMax: number;
   readonly lane: RpcPeer<LaneHandlers>;

@@ -52,7 +52,14 @@ export async function startTestNode(disk = new SimDisk(), log = new TestLog()): 
       workers: new InlineWorkers(ports),
       usage: () => ({ cpuSeconds: 1.5, residentBytes: 1000 }),
     },
-    { version: '1.2.3', runtimeVersion: 'v0', hostName: 'box', workingDirectory: '/', processorsCount: 2 },
+    {
+      version: '1.2.3',
+      runtimeVersion: 'v0',
+      hostName: 'box',
+      workingDirectory: '/',
+      processorsCount: 2,
+      memoryBytes: 2 ** 32,
+    },
   );
   return { node, url: `http://127.0.0.1:${node.address.port}`, disk, log };
 }

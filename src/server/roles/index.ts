@@ -2,7 +2,7 @@
 import { TimbalaError } from '../../base/index.ts';
 import type { RoleContext } from './role.ts';
 
-export type { RoleContext, StorageStart, ThreadPorts } from './role.ts';
+export type { QueryStart, RoleContext, StorageStart, ThreadPorts } from './role.ts';
 
 /** Resolves when the role serves its channel. Throws what its storage throws on opening. */
 export async function startRole(name: string, context: RoleContext): Promise<void> {

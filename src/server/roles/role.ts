@@ -31,6 +31,11 @@ export interface StorageStart {
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
 }
 
+export interface QueryStart extends StorageStart {
+  /** What all queries of this worker may take together. */
+  readonly queryMemoryBytesMax: number;
+}
+
 export function storagePorts(ports: ThreadPorts, { dataDirectory, modules }: StorageStart): StoragePorts {
   const { clock, random, log } = ports;
   return { clock, random, log, modules, disk: ports.openDisk(dataDirectory) };
