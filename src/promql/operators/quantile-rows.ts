@@ -1,20 +1,21 @@
-// `quantile_over_time` over all windows of a series, two ways. Far up (φ = 0.95, 0.99) a scan picks the few samples beyond the
-// quantile. Otherwise the sorted samples of one window become those of the next by taking out what left and merging in
+// `quantile_over_time` over all windows of a series, two ways. Far up (φ = 0.95, 0.99) only the window's highest
+// values are kept in order. Otherwise the sorted samples of one window become those of the next by taking out what left and merging in
 // what came. Series with NaN or −0, whose order is a matter of its own, are left to the function of single windows.
 import type { SampleBuffer } from '../../model/index.ts';
 import { sortedQuantileOf } from '../functions/index.ts';
+import { HighestValues } from './highest-values.ts';
 import type { RowFunction } from './row-functions.ts';
 
 /** `quantiles`: φ at each step. */
 export function quantileRows(quantiles: Float64Array): RowFunction {
   let window = new SortedWindow(64);
-  const tail = new TailSelection();
+  const highest = new HighestValues();
   return (row, samples, { bounds }) => {
     if (!isPlainlyOrdered(samples)) return false;
     const sizeMax = largestWindow(bounds);
     if (sizeMax > window.capacity) window = new SortedWindow(2 * sizeMax);
     window.clear();
-    tail.clear();
+    highest.clear();
     let presentCount = 0;
     for (let step = 0; step < row.stepsCount; step++) {
       const first = bounds[2 * step] as number;
@@ -24,7 +25,7 @@ export function quantileRows(quantiles: Float64Array): RowFunction {
         continue;
       }
       row.values[step] =
-        tail.quantileOf(quantiles[step] as number, samples.values, first, end) ??
+        highQuantile(highest, quantiles[step] as number, samples.values, first, end) ??
         window.quantileOf(quantiles[step] as number, samples.values, first, end);
       row.presence[step] = 1;
       presentCount++;
@@ -115,77 +116,26 @@ class SortedWindow {
   }
 }
 
-/**
- * Picks high quantiles: a scan gathers the values that are not below a threshold, and only those are sorted. The threshold is where
- * the last window had a few values more than needed, which the next rarely misses; if it does, it is found anew.
- */
-class TailSelection {
-  /** The largest values, descending. */
-  readonly #largest = new Float64Array(tailCountMax);
-  #threshold = Infinity;
-
-  clear(): void {
-    this.#threshold = Infinity;
-  }
-
-  /** Undefined where the quantile is not far enough up. */
-  quantileOf(quantile: number, values: Float64Array, first: number, end: number): number | undefined {
-    const last = end - first - 1;
-    const rank = quantile * last;
-    const lower = Math.floor(rank);
-    const neededCount = last - lower + 1;
-    const wantedCount = neededCount + tailSlackCount;
-    // Negated, so that a φ of NaN or above 1 is refused too.
-    if (!(quantile <= 1 && wantedCount <= tailCountMax / 2 && 4 * neededCount <= last)) return undefined;
-    let count = gatherDescending(values, first, end, this.#threshold, this.#largest);
-    if (count < neededCount || count > tailCountMax) {
-      count = wantedCount;
-      selectLargest(values, first, end, this.#largest, count);
-    }
-    this.#threshold = this.#largest[Math.min(count, wantedCount) - 1] as number;
-    const upper = Math.min(last, lower + 1);
-    return interpolate(this.#largest[last - lower] as number, this.#largest[last - upper] as number, rank - lower);
-  }
-}
-
-const tailCountMax = 64;
-const tailSlackCount = 4;
-
-/** As functions/quantile.ts does it. */
-function interpolate(lower: number, upper: number, weight: number): number {
-  return weight === 0 ? lower : lower * (1 - weight) + upper * weight;
-}
-
-/** Writes the values from `threshold` on, largest first, as long as there is room; returns how many there are. */
-function gatherDescending(
+/** The quantile from the window's highest values; undefined where it is not far enough up. */
+function highQuantile(
+  highest: HighestValues,
+  quantile: number,
   values: Float64Array,
   first: number,
   end: number,
-  threshold: number,
-  into: Float64Array,
-): number {
-  let count = 0;
-  for (let i = first; i < end; i++) {
-    const value = values[i] as number;
-    if (value < threshold) continue;
-    let at = count++;
-    if (count > into.length) return count;
-    for (; at > 0 && (into[at - 1] as number) < value; at--) into[at] = into[at - 1] as number;
-    into[at] = value;
-  }
-  return count;
-}
-
-/** Writes the `count` largest values, largest first. */
-function selectLargest(values: Float64Array, first: number, end: number, into: Float64Array, count: number): void {
-  let held = 0;
-  for (let i = first; i < end; i++) {
-    const value = values[i] as number;
-    if (held === count && value <= (into[held - 1] as number)) continue;
-    let at = held === count ? held - 1 : held++;
-    for (; at > 0 && (into[at - 1] as number) < value; at--) into[at] = into[at - 1] as number;
-    into[at] = value;
-  }
+): number | undefined {
+  const last = end - first - 1;
+  const rank = quantile * last;
+  const lower = Math.floor(rank);
+  const neededCount = last - lower + 1;
+  // Negated, so that a φ of NaN or above 1 is refused too.
+  if (!(quantile <= 1 && 4 * neededCount <= last)) return undefined;
+  if (!highest.moveTo(values, first, end, neededCount)) return undefined;
+  const lowerValue = highest.descending[last - lower] as number;
+  const weight = rank - lower;
+  // As functions/quantile.ts does it.
+  if (weight === 0) return lowerValue;
+  return lowerValue * (1 - weight) + (highest.descending[last - lower - 1] as number) * weight;
 }
 
 /** Copies values[first … end − 1] in ascending order; returns how many there are. */
