@@ -92,8 +92,8 @@ export function findShared(kind: u32, hash: u64, a: usize, b: u32, c: usize): u3
   }
 }
 
-/** Puts an id into the first free place of a bucket's chain. False: no memory for an overflow bucket. */
-function place(first: usize, tag: u8, id: u32): bool {
+/** Puts an id into the first free place of a bucket's chain. */
+function place(first: usize, tag: u8, id: u32): void {
   let bucket = first;
   while (true) {
     const used = <u32>i8x16.bitmask(v128.load(bucket)) & TAGS_MASK;
@@ -101,12 +101,12 @@ function place(first: usize, tag: u8, id: u32): bool {
       const index = <usize>ctz(~used);
       store<u32>(bucket + (index << 2), id, IDS);
       atomic.store<u8>(bucket + index, tag);
-      return true;
+      return;
     }
     let next = <usize>load<u32>(bucket, OVERFLOW);
     if (next == 0) {
       next = registryAllocate(BUCKET_BYTES, BUCKET_BYTES);
-      if (next == 0) return false;
+      if (next == 0) unreachable(); // registering ensures its memory before it begins
       atomic.store<u32>(bucket, <u32>next, OVERFLOW);
     }
     bucket = next;

@@ -175,7 +175,10 @@ export class HeadKernel {
     const index = extents <= scratchExtentsMax ? this.exports.takeScratch(extents) : -1;
     if (index < 0) throw memoryFull(`${bytes} bytes of scratch`, this);
     const address = this.exports.scratchAddress(index) >>> 0;
-    return { index, address, bytes: this.exports.scratchExtents(index) * extentBytes };
+    const region = { index, address, bytes: this.exports.scratchExtents(index) * extentBytes };
+    // Where another thread grew memory for it, this one may not have heard of that yet: growing by nothing tells.
+    if (region.address + region.bytes > this.memory.buffer.byteLength) this.memory.grow(0);
+    return region;
   }
 
   releaseScratch(region: ScratchRegion): void {
