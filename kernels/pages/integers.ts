@@ -17,7 +17,7 @@ export function unzigzag(value: u64): i64 {
   return <i64>(value >> 1) ^ -<i64>(value & 1);
 }
 
-/** What a residual costs after entropy coding, in bits, roughly: nothing for 0, else its bits and a sign of their number. */
+/** What a residual costs after entropy coding, in bits, roughly: nothing for 0, else its bits and one to tell how many. */
 export function residualCost(value: i64): u32 {
   return value === 0 ? 0 : 65 - <u32>clz<u64>(zigzag(value));
 }

@@ -88,8 +88,7 @@ export function encodePage(count: u32, base: usize, baseExponent: u32, baseDista
       }
     }
   }
-  if (exponent < 0) return differing === 0 ? encodeSame(first, stale) : encodePlanes(count, stale);
-  if (cost > planes) return encodePlanes(count, stale);
+  if (exponent < 0 || cost > planes) return encodeRaw(differing, first, count, stale);
 
   const usedBase = kind >= kindDifferenceDelta ? base : 0;
   const shift = kind === kindLine ? 0 : usableShift(usedBase, count);
@@ -108,7 +107,14 @@ export function encodePage(count: u32, base: usize, baseExponent: u32, baseDista
   }
   if (distances) at = writeIntegers(distancesAt, 0, 0, count, predictDelta, at);
   if (exceptions) at = writeExceptions(exceptions, at);
-  return <u32>(at - pageAt);
+  // Costs count bits, but varints take whole bytes: no page may be longer than a raw one. Until here it may have grown to
+  // 10 / 7 of that, and two bytes a sample, for which `pageAt` has room.
+  const length = <u32>(at - pageAt);
+  return length > 1 + (count << 3) ? encodeRaw(differing, first, count, stale) : length;
+}
+
+function encodeRaw(differing: u64, first: u64, count: u32, stale: u32): u32 {
+  return differing === 0 ? encodeSame(first, stale) : encodePlanes(count, stale);
 }
 
 function usableShift(base: usize, count: u32): u32 {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { SeededRandom } from '../base/index.ts';
 import { PagesKernel, pageFlagBase, pageKind, pageKindMask } from './pages.ts';
 import { loadTestModule } from './test-modules.ts';
 
@@ -109,6 +110,22 @@ test('near decimals: noise in the last places costs a byte or two a sample, not 
   const page = roundTrip(values);
   assert.notEqual((page[0] as number) & pageKindMask, pageKind.planes);
   assert.ok(page.length < 3500, `${page.length} bytes`);
+});
+
+test('no page is longer than its values, however unlucky the codec', () => {
+  const random = new SeededRandom(99);
+  // Near decimals whose residuals just need another byte: 7 for the integers, 2 for the distances.
+  const unlucky = numbers(
+    Array.from({ length: 2048 }, (_, i) => ((i % 2 ? -1 : 1) * Math.round(2 ** 40 + random.float() * 2 ** 38)) / 1000),
+  );
+  const words = new BigUint64Array(unlucky.buffer);
+  for (let i = 0; i < words.length; i++) words[i] = (words[i] as bigint) + (i % 2 ? -40n : 40n);
+  const large = () => Math.round(random.float() * 2 ** 53) * (random.float() < 0.5 ? 1 : -1);
+  const mixed = () => (random.float() < 0.4 ? random.float() : Math.round(random.float() * 2 ** 50));
+  for (const values of [unlucky, ...[large, mixed].map((value) => numbers(Array.from({ length: 2048 }, value)))]) {
+    const page = roundTrip(values);
+    assert.ok(page.length <= 1 + 2048 * 8, `${page.length} bytes`);
+  }
 });
 
 test('a difference from another page is smaller where the two go together, and comes back', () => {

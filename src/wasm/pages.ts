@@ -136,6 +136,7 @@ export class PagesKernel {
     const length = base
       ? this.#exports.encodeValues(count, base.slot, base.exponent, base.distance)
       : this.#exports.encodeValues(count, -1, 0, 0);
+    assert(length <= 1 + count * 8, 'no page is longer than its values');
     return this.#page.subarray(0, length);
   }
 
