@@ -59,13 +59,16 @@ function addCrc(message: Uint8Array): Uint8Array {
   return packet;
 }
 
-/** A packet of at most 255 messages. Encrypted packets need no checksum: their tag is one. */
+/**
+ * A packet of at most 255 messages. Encrypted packets need no checksum: their tag is one. Packets are not compressed, though
+ * peers may: news is chosen by its size before, so that it would save no packet, only time if it were not done.
+ */
 export function sealPacket(
   messages: readonly Uint8Array[],
   keyring: Keyring | undefined,
   withCrc: boolean,
 ): Uint8Array {
-  const message = compressMessage(joinMessages(messages));
+  const message = joinMessages(messages);
   if (keyring) return keyring.seal(message, nothing);
   return withCrc ? addCrc(message) : message;
 }
