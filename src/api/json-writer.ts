@@ -4,7 +4,7 @@ import { kib } from '../base/index.ts';
 
 const firstChunkBytes = 8 * kib;
 /** A round trip between threads costs as much as formatting a few KiB; a chunk is worth many of them. */
-const chunkBytes = 256 * kib;
+const chunkBytes = 512 * kib;
 /** A chunk counts as full while it has room for one more batch of samples, so that it need not grow for the last one. */
 const roomBytes = 32 * kib;
 
