@@ -33,7 +33,7 @@ export const FROZEN: u32 = 2;
 export const STATE_EXTRA: usize = RUN_BYTES;
 export const STATE_REF: usize = RUN_BYTES + 4;
 export const STATE_BYTES: u32 = <u32>RUN_BYTES + 8;
-/** State pages are linked: {next u32, states used u32 (of pages that are full or frozen), states}. */
+/** State pages are linked: {next u32, 12 bytes, states}; all but the last are full. */
 const STATE_PAGE_HEADER_BYTES: u32 = 16;
 const STATES_PER_PAGE: u32 = (EXTENT_BYTES - STATE_PAGE_HEADER_BYTES) / STATE_BYTES;
 const REFS_PER_PAGE_BITS: u32 = EXTENT_BITS - 2;

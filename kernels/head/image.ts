@@ -146,11 +146,6 @@ export function writeFrame(slot: u32, refs: usize, count: u32, start: i64, end: 
 
 export const DECODE_CORRUPT: u32 = 0xffffffff;
 
-/** Samples that an image claims: what `decodeImage` needs room for. */
-export function imageSamples(image: usize): u32 {
-  return load<u32>(image, 4);
-}
-
 /**
  * Decodes an image into columns of `capacity` samples (as large as the spare ones): within [start, end], in time order, one
  * per timestamp. Returns how many, or DECODE_CORRUPT.

@@ -1,15 +1,23 @@
 // The head kernel: series registry, postings, generations of chunks, and the log's sample records, over shared memory. One
 // instance writes; any number in other threads read (layout.ts says what is published how). Bindings: src/wasm/head.ts and
 // head-reader.ts. Times cross as f64 (integers, ms), value bits only through memory, addresses as u32.
-import { EXTENT_PAGES, EXTENTS_LIMIT, GROWN_END, GROWN_NEXT, HASH_SEED, OWNED_EXTENTS, SCRATCH_LIMIT } from './layout';
 import { FREE, GENERATION_STATE, generationAt, stateOf } from './generation';
-import { ensureExtents } from './memory';
-import { SERIES_COUNT, SLOTS_COUNT } from './layout';
+import {
+  EXTENT_PAGES,
+  EXTENTS_LIMIT,
+  GROWN_END,
+  GROWN_NEXT,
+  HASH_SEED,
+  OWNED_EXTENTS,
+  SCRATCH_LIMIT,
+  SERIES_COUNT,
+  SLOTS_COUNT,
+} from './layout';
 import { createTables } from './table';
 import { writeImage as writeImageOf, writeFrame as writeFrameOf, decodeImage as decodeImageOf } from './image';
 
 export { append } from './series';
-export { dropGeneration, freezeGeneration, generationAt, openGeneration } from './generation';
+export { dropGeneration, freezeGeneration, openGeneration } from './generation';
 export { decodeHeader, decodeSamples, encodeSamples } from './log-samples';
 export {
   copyFingerprint,
@@ -24,7 +32,7 @@ export {
   writePairsOfName,
 } from './lookup';
 export { register } from './registry';
-export { holdsStale, imageSamples } from './image';
+export { holdsStale } from './image';
 export { releaseScratch, scratchAddress, scratchExtents, takeScratch } from './memory';
 export { sortRefs } from './order';
 export {
@@ -50,11 +58,6 @@ export function initialize(extentsLimit: u32, scratchLimit: u32, seedLow: u32, s
   store<u32>(GROWN_END, extents);
   store<u32>(OWNED_EXTENTS, extents);
   return createTables();
-}
-
-/** Makes sure that `count` extents can be taken: what a lane asks before it promises anything. */
-export function ensureMemory(count: u32): bool {
-  return ensureExtents(count);
 }
 
 export function writeImage(slot: u32, ref: u32, start: f64, end: f64, target: usize, capacity: u32): u32 {

@@ -5,6 +5,7 @@
 // pair     32 bytes, known by a dense id; fields below. A pair without a value stands for the label name itself: it heads
 //          the list of the name's pairs.
 // series   {fingerprint 16, labels count u32, pair ids u32 each}, ids in canonical order of the names; known by `ref`
+import { compareBytes } from '../common/bytes';
 import { bytesEqual, hashBytes, mix } from './bytes';
 import { ensureExtents, takeExtent } from './memory';
 import {
@@ -196,17 +197,7 @@ function parseLabels(at: usize, end: usize): u32 {
 
 /** Whether one parsed string sorts before another by bytes. */
 function ascending(left: usize, right: usize): bool {
-  const leftLength = load<u32>(left, 4);
-  const rightLength = load<u32>(right, 4);
-  const length = min(leftLength, rightLength);
-  const a = <usize>load<u32>(left);
-  const b = <usize>load<u32>(right);
-  for (let i: u32 = 0; i < length; i++) {
-    const x = load<u8>(a + i);
-    const y = load<u8>(b + i);
-    if (x != y) return x < y;
-  }
-  return leftLength < rightLength;
+  return compareBytes(load<u32>(left), load<u32>(left, 4), load<u32>(right), load<u32>(right, 4)) < 0;
 }
 
 /** Finds or creates the series whose fingerprint and canonical labels lie at INPUT. */

@@ -6,8 +6,6 @@
 /** A row that the wire kernel does not know; and one that it rejected. Neither is appended, encoded or counted. */
 export const unknownRef = 0xffffffff;
 export const rejectedRef = 0xfffffffe;
-/** References are below this. */
-export const refsMax = 1 << 25;
 
 /**
  * The columns of the staged batch, in kernel memory: to be filled by the caller after `stage`, or as `decodeSamples` left

@@ -7,7 +7,6 @@ import type { GenerationStats, HeadStats } from './head-contract.ts';
 /** The exports of kernels/head/index.ts. Unsigned results arrive as signed: `>>> 0`. */
 export interface HeadExports {
   initialize(extentsLimit: number, scratchLimit: number, seedLow: number, seedHigh: number): number;
-  ensureMemory(extents: number): number;
   takeScratch(extents: number): number;
   scratchAddress(index: number): number;
   scratchExtents(index: number): number;
