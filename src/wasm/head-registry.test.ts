@@ -1,7 +1,6 @@
-// The registry: registration, look-up, order, limits, and readers in other threads while it grows.
+// The registry: registration, look-up, order, limits.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import { SeededRandom } from '../base/index.ts';
 import { decodeLabels, encodeLabels, Labels } from '../model/index.ts';
@@ -239,70 +238,4 @@ test('a set knows no series that came later than it, nor one combined with it', 
   );
   before.intersect(reader.refSet('all'));
   assert.equal(before.count(), 70);
-});
-
-test('readers in other threads see a consistent registry while it grows', { timeout: 60_000 }, async () => {
-  const { head } = createHead(256 * mib);
-  const shared = new Int32Array(new SharedArrayBuffer(4));
-  const workerSource = `
-    import { workerData, parentPort } from 'node:worker_threads';
-    const { HeadReader } = await import(workerData.readerUrl);
-    const reader = HeadReader.attach(workerData.module, workerData.memory);
-    const encode = (text) => new TextEncoder().encode(text);
-    const problems = [];
-    let looks = 0;
-    parentPort.postMessage('ready');
-    while (Atomics.load(workerData.stop, 0) === 0 || looks < 100) {
-      looks++;
-      const count = reader.stats().seriesCount;
-      if (count === 0) continue;
-      const i = Math.floor(count * ((looks * 0.618) % 1));
-      const pair = reader.findPair(encode('instance'), encode('host-' + i));
-      if (pair === undefined) { problems.push('missing ' + i + ' of ' + count); break; }
-      const set = reader.refSet('empty');
-      set.addPairs(Uint32Array.of(pair));
-      const refs = set.refs();
-      set.release();
-      if (refs.length !== 1 || refs[0] !== i) problems.push('refs of ' + i + ': ' + refs);
-      const metric = reader.refSet('empty');
-      metric.addPairs(Uint32Array.of(reader.findPair(encode('__name__'), encode('metric_0'))));
-      const found = metric.refs();
-      metric.release();
-      if (found.length < Math.ceil(count / 3)) problems.push(found.length + ' of metric_0 among ' + count);
-      for (let k = 0; k < found.length; k += 1 + (found.length >> 3)) if (found[k] !== k * 3) problems.push('at ' + k + ': ' + found[k]);
-      const text = Buffer.from(reader.labelBytes(i)).toString();
-      if (!text.endsWith('host-' + i)) problems.push('labels of ' + i + ': ' + text);
-      if (problems.length > 5) break;
-    }
-    parentPort.postMessage({ looks, problems });
-  `;
-  const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(workerSource)}`), {
-    workerData: {
-      module,
-      memory: head.memory,
-      stop: shared,
-      readerUrl: new URL('./head-reader.ts', import.meta.url).href,
-    },
-  });
-  const messages: unknown[] = [];
-  const ended = new Promise<void>((resolve, reject) => {
-    worker.on('error', reject);
-    worker.on('exit', () => resolve());
-  });
-  const ready = new Promise<void>((resolve) => {
-    worker.on('message', (message) => {
-      messages.push(message);
-      resolve();
-    });
-  });
-  await ready;
-  for (let i = 0; i < 80_000; i++) {
-    const labels = Labels.of({ __name__: `metric_${i % 3}`, instance: `host-${i}` });
-    head.register(encodeLabels(labels), fingerprint(i * 7_777_777, i));
-  }
-  Atomics.store(shared, 0, 1);
-  await ended;
-  const { looks, problems } = messages[1] as { looks: number; problems: string[] };
-  assert.deepEqual(problems, []);
-  assert.ok(looks >= 100);
 });
