@@ -23,10 +23,11 @@ const column: fc.Arbitrary<Column> = fc.array(fc.option(value, { nil: undefined,
 
 /** One step per entry, each with the values of a column, so that steps are independent of each other. */
 function aggregated(
-  accumulator: (stepsCount: number) => Accumulator,
+  accumulator: (groupsCount: number, stepsCount: number) => Accumulator,
   columns: readonly Column[],
 ): (number | undefined)[] {
-  const into = accumulator(columns.length);
+  // The middle one of three groups, whose neighbours must stay empty.
+  const into = accumulator(3, columns.length);
   const rowsCount = Math.max(0, ...columns.map(({ length }) => length));
   for (let i = 0; i < rowsCount; i++) {
     const row = new Row(columns.length);
@@ -36,10 +37,14 @@ function aggregated(
       row.presence[step] = 1;
       row.presentCount++;
     }
-    if (row.presentCount > 0) into.add(row);
+    if (row.presentCount > 0) into.add(1, row);
   }
   const result = new Row(columns.length);
-  into.finish(result);
+  for (const neighbour of [0, 2]) {
+    into.read(neighbour, result);
+    assert.equal(result.presentCount, 0);
+  }
+  into.read(1, result);
   assert.equal(
     result.presentCount,
     result.presence.reduce((count, present) => count + present, 0),
@@ -47,7 +52,10 @@ function aggregated(
   return columns.map((_, step) => (result.presence[step] === 1 ? (result.values[step] as number) : undefined));
 }
 
-function checkEach(accumulator: (stepsCount: number) => Accumulator, reference: (values: number[]) => number): void {
+function checkEach(
+  accumulator: (groupsCount: number, stepsCount: number) => Accumulator,
+  reference: (values: number[]) => number,
+): void {
   fc.assert(
     fc.property(fc.array(column, { minLength: 1, maxLength: 4 }), (columns) => {
       const expected = columns.map((each) => {
@@ -70,7 +78,7 @@ function kahanAdd(value: number, sum: number, compensation: number): [number, nu
 
 test('sum is compensated, in the order of the input', () => {
   checkEach(
-    (steps) => new SumAccumulator(steps),
+    (groups, steps) => new SumAccumulator(groups, steps),
     ([first = 0, ...rest]) => {
       let [sum, compensation] = [first, 0];
       for (const each of rest) [sum, compensation] = kahanAdd(each, sum, compensation);
@@ -79,14 +87,14 @@ test('sum is compensated, in the order of the input', () => {
   );
   const lostWithoutCompensation = [[1, 1e100, 1, -1e100]];
   assert.deepEqual(
-    aggregated((steps) => new SumAccumulator(steps), lostWithoutCompensation),
+    aggregated((groups, steps) => new SumAccumulator(groups, steps), lostWithoutCompensation),
     [2],
   );
 });
 
 test('avg goes over to an incremental mean where the sum overflows', () => {
   checkEach(
-    (steps) => new AverageAccumulator(steps),
+    (groups, steps) => new AverageAccumulator(groups, steps),
     ([first = 0, ...rest]) => {
       let [sum, mean, compensation, count, isIncremental] = [first, 0, 0, 1, false];
       for (const each of rest) {
@@ -108,18 +116,18 @@ test('avg goes over to an incremental mean where the sum overflows', () => {
     },
   );
   assert.deepEqual(
-    aggregated((steps) => new AverageAccumulator(steps), [[1.5e308, 1.5e308]]),
+    aggregated((groups, steps) => new AverageAccumulator(groups, steps), [[1.5e308, 1.5e308]]),
     [1.5e308],
   );
 });
 
 test('count and group', () => {
   checkEach(
-    (steps) => new CountAccumulator(steps, false),
+    (groups, steps) => new CountAccumulator(groups, steps, false),
     (values) => values.length,
   );
   checkEach(
-    (steps) => new CountAccumulator(steps, true),
+    (groups, steps) => new CountAccumulator(groups, steps, true),
     () => 1,
   );
 });
@@ -127,7 +135,7 @@ test('count and group', () => {
 test('min and max keep the first of equal values and drop NaN for any number', () => {
   for (const isMax of [false, true]) {
     checkEach(
-      (steps) => new ExtremeAccumulator(steps, isMax),
+      (groups, steps) => new ExtremeAccumulator(groups, steps, isMax),
       ([first = 0, ...rest]) =>
         rest.reduce((held, each) => ((isMax ? held < each : held > each) || Number.isNaN(held) ? each : held), first),
     );
@@ -137,7 +145,7 @@ test('min and max keep the first of equal values and drop NaN for any number', (
 test('stddev and stdvar', () => {
   for (const isDeviation of [false, true]) {
     checkEach(
-      (steps) => new VarianceAccumulator(steps, isDeviation),
+      (groups, steps) => new VarianceAccumulator(groups, steps, isDeviation),
       ([first = 0, ...rest]) => {
         let [mean, squares, count] = [first, Number.isFinite(first) ? 0 : NaN, 1];
         for (const each of rest) {

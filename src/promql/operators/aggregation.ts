@@ -4,6 +4,7 @@ import type { AggregationOperator as Operator } from '../parse/ast.ts';
 import type { AggregationNode } from '../plan/plan-node.ts';
 import {
   type Accumulator,
+  accumulatorBytes,
   AverageAccumulator,
   CountAccumulator,
   ExtremeAccumulator,
@@ -11,7 +12,7 @@ import {
   VarianceAccumulator,
 } from './accumulators.ts';
 import { groupSeries } from './grouping.ts';
-import { type Evaluation, type OutputSeries, Row, RowsOperator, type VectorOperator } from './operator.ts';
+import { type Evaluation, Row, type VectorOperator } from './operator.ts';
 import { QuantileAccumulator } from './quantile.ts';
 
 /** Those that pick series instead of folding them are elsewhere (select-k.ts, count-values.ts). */
@@ -26,54 +27,47 @@ export function aggregate(
   evaluation: Evaluation,
 ): VectorOperator {
   const { groups, groupOf } = groupSeries(input.series, node.grouping, node.without);
-  const accumulators: (Accumulator | undefined)[] = groups.map(() => undefined);
-  const dropsName = groups.map(() => false);
+  evaluation.control.addBytes(accumulatorBytes * groups.length * stepsCount);
+  const accumulator = makeAccumulator(node.operator, groups.length, stepsCount, quantiles, evaluation);
+  const dropsName = new Uint8Array(groups.length);
   const row = new Row(stepsCount);
   for (const [index, series] of input.series.entries()) {
     input.read(index, row);
     if (row.presentCount === 0) continue;
     const group = groupOf[index] as number;
-    const bytesBefore = accumulators[group]?.bytes ?? 0;
-    const accumulator = (accumulators[group] ??= makeAccumulator(node.operator, stepsCount, quantiles));
-    accumulator.add(row);
-    evaluation.control.addBytes(accumulator.bytes - bytesBefore);
-    dropsName[group] ||= series.dropsName;
+    accumulator.add(group, row);
+    if (series.dropsName) dropsName[group] = 1;
   }
-  const series: OutputSeries[] = [];
-  const rows: Row[] = [];
-  for (const [group, accumulator] of accumulators.entries()) {
-    if (!accumulator) continue;
-    const result = new Row(stepsCount);
-    evaluation.control.addBytes(Row.bytes(stepsCount) - accumulator.bytes);
-    accumulator.finish(result);
-    accumulators[group] = undefined;
-    rows.push(result);
-    series.push({ labels: groups[group] as OutputSeries['labels'], dropsName: dropsName[group] as boolean });
-  }
-  return new RowsOperator(series, rows);
+  return {
+    series: groups.map((labels, group) => ({ labels, dropsName: dropsName[group] === 1 })),
+    hasEffects: false,
+    read: (index, into) => accumulator.read(index, into),
+  };
 }
 
 function makeAccumulator(
   operator: FoldingOperator,
+  groupsCount: number,
   stepsCount: number,
   quantiles: Float64Array | undefined,
+  { control }: Evaluation,
 ): Accumulator {
   switch (operator) {
     case 'sum':
-      return new SumAccumulator(stepsCount);
+      return new SumAccumulator(groupsCount, stepsCount);
     case 'avg':
-      return new AverageAccumulator(stepsCount);
+      return new AverageAccumulator(groupsCount, stepsCount);
     case 'count':
     case 'group':
-      return new CountAccumulator(stepsCount, operator === 'group');
+      return new CountAccumulator(groupsCount, stepsCount, operator === 'group');
     case 'min':
     case 'max':
-      return new ExtremeAccumulator(stepsCount, operator === 'max');
+      return new ExtremeAccumulator(groupsCount, stepsCount, operator === 'max');
     case 'stddev':
     case 'stdvar':
-      return new VarianceAccumulator(stepsCount, operator === 'stddev');
+      return new VarianceAccumulator(groupsCount, stepsCount, operator === 'stddev');
     case 'quantile':
-      return new QuantileAccumulator(quantiles ?? new Float64Array(stepsCount).fill(NaN));
+      return new QuantileAccumulator(groupsCount, quantiles ?? new Float64Array(stepsCount).fill(NaN), control);
     default:
       return unreachable(operator);
   }

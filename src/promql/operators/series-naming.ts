@@ -81,6 +81,7 @@ function mergeInto(row: Row, addition: Row): void {
 
 /** What delayed name removal has put off: names dropped, duplicates merged. */
 export function removeMarkedNames(operator: VectorOperator, stepsCount: number): VectorOperator {
+  if (!operator.series.some(({ dropsName }) => dropsName)) return operator;
   const series = operator.series.map(({ labels, dropsName }) => ({
     labels: dropsName ? withoutName(labels) : labels,
     dropsName: false,
