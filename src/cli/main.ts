@@ -8,6 +8,7 @@ import {
   memoryBytes,
   NodeDisk,
   onTerminationSignal,
+  onUncaughtError,
   packageVersion,
   PinoLog,
   processorsCount,
@@ -78,10 +79,12 @@ async function serve(config: NodeConfig, doubtfulVariables: readonly string[]): 
     log.error('node-not-started', { error });
     fail(error, 1);
   }
-  node.failed.catch((error: unknown) => {
+  const endFailed = (error: unknown): never => {
     log.error('node-failed', { error });
     process.exit(1);
-  });
+  };
+  onUncaughtError(endFailed);
+  node.failed.catch(endFailed);
   onTerminationSignal((signal) => {
     log.info('node-stopping', { signal });
     node.close().then(

@@ -9,6 +9,7 @@ export {
   lowerThreadPriority,
   memoryBytes,
   onTerminationSignal,
+  onUncaughtError,
   packageVersion,
   processorsCount,
   processUsage,

@@ -15,6 +15,11 @@ export function onTerminationSignal(onSignal: (signal: string) => void): void {
   process.on('SIGINT', handle);
 }
 
+/** Calls `onError` for an error that nothing caught; what the process does then is no longer known, so it must end. */
+export function onUncaughtError(onError: (error: unknown) => void): void {
+  process.on('uncaughtException', onError);
+}
+
 export function hostName(): string {
   return hostname();
 }

@@ -62,8 +62,8 @@ export class QueryPool {
     const id = this.#nextWorkerId++;
     const [laneEnd, readerOfLane] = workers.createChannel();
     const [compactorEnd, readerOfKeeper] = workers.createChannel();
-    void lane.call('connectReader', { readerId: id, channel: laneEnd }, [laneEnd]);
-    void compactor.call('connectReader', { readerId: id, channel: compactorEnd }, [compactorEnd]);
+    lane.notify('connectReader', { readerId: id, channel: laneEnd }, [laneEnd]);
+    compactor.notify('connectReader', { readerId: id, channel: compactorEnd }, [compactorEnd]);
     const handle = workers.spawn('query', start, { lane: readerOfLane, keeper: readerOfKeeper });
     const peer = new RpcPeer<QueryHandlers>(handle.channel);
     const worker: QueryWorker = { id, handle, peer, activeCount: 0, death: undefined };
@@ -78,8 +78,8 @@ export class QueryPool {
     worker.peer.close(`the query worker has ended: ${reason === undefined ? 'shut down' : errorMessage(reason)}`);
     if (this.#isClosed) return;
     log.error('query-worker-died', { workerId: worker.id, queriesLostCount: worker.activeCount, error: reason });
-    void lane.call('disconnectReader', { readerId: worker.id });
-    void compactor.call('disconnectReader', { readerId: worker.id });
+    lane.notify('disconnectReader', { readerId: worker.id });
+    compactor.notify('disconnectReader', { readerId: worker.id });
     this.respawnsCount++;
     clock.setTimer(respawnDelayMs, () => {
       if (!this.#isClosed && this.#workers.size === 0) this.#spawn();
