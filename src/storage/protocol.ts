@@ -43,6 +43,8 @@ export interface GenerationView {
   /** Over its samples; NaN where it has none. */
   readonly minMs: number;
   readonly maxMs: number;
+  /** When the snapshot was taken, all of them findable. */
+  readonly seriesCount: number;
 }
 
 /** The generations of a lane, pinned until the snapshot is released. */

@@ -110,9 +110,9 @@ export class Generations {
   }
 
   view(generation: Generation): GenerationView {
-    const { minMs, maxMs } = generation.live.head.generationStats(generation.slot);
+    const { minMs, maxMs, seriesCount } = generation.live.head.generationStats(generation.slot);
     const { number, live, slot, active } = generation;
-    return { generation: number, headId: live.headId, slot, active, minMs, maxMs };
+    return { generation: number, headId: live.headId, slot, active, minMs, maxMs, seriesCount };
   }
 
   handle({ headId, head }: LiveHead): HeadHandle {

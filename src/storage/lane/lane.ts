@@ -316,11 +316,10 @@ export class Lane {
   }
 
   async #replay(segments: readonly LogSegment[]): Promise<ReplayReport> {
-    const { disk, clock, log } = this.#options;
+    const { disk, clock } = this.#options;
     const replay = new Replay({
       disk,
       clock,
-      log,
       lane: this.#lane,
       segments,
       openGeneration: (number) => this.#generations.open(number, clock.monotonicMs()),

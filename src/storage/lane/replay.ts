@@ -2,7 +2,7 @@
 // that are not in parts go into one generation of the head (more, where one is full), which is flushed at once, so a node
 // that restarts often keeps little log. Replaying twice is harmless: samples are a set.
 import { hasCode, TimbalaError } from '../../base/index.ts';
-import type { Clock, Disk, Log } from '../../ports/index.ts';
+import type { Clock, Disk } from '../../ports/index.ts';
 import { unknownRef } from '../../wasm/index.ts';
 import type { DamageReport, ReplayReport } from '../contracts.ts';
 import type { Generation } from '../head/generations.ts';
@@ -16,7 +16,6 @@ const sliceMs = 10;
 export interface ReplayOptions {
   readonly disk: Disk;
   readonly clock: Clock;
-  readonly log: Log;
   readonly lane: number;
   /** Segments of earlier runs only, in order; none of a generation that is in parts. */
   readonly segments: readonly LogSegment[];

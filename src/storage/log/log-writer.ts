@@ -85,11 +85,6 @@ export class LogWriter {
     this.generationBytes = segmentHeaderBytes;
   }
 
-  /** Undefined after a failure, until the next generation begins. */
-  get generation(): number | undefined {
-    return this.#segment?.generation;
-  }
-
   #createSegment(generation: number, segment: number): Segment {
     const { disk, random, lane } = this.#options;
     const id = new Uint8Array(8);
@@ -258,13 +253,8 @@ export class LogWriter {
   // Frames queued for the generation are numbered and placed behind the hole: they fail with it. A group in flight that is
   // not itself the failure (a new segment was) goes on.
   #failGeneration(generation: number, cause: unknown, failing?: Group): TimbalaError {
-    const failure = new TimbalaError(
-      'LOG_FAILED',
-      'the log could not be written; nothing was acknowledged, send the samples again',
-      {
-        cause,
-      },
-    );
+    const what = 'the log could not be written; nothing was acknowledged, send the samples again';
+    const failure = new TimbalaError('LOG_FAILED', what, { cause });
     const failed = this.#groups.filter(
       (group) => group.segment.generation === generation && (group === failing || group !== this.#inFlight),
     );

@@ -112,12 +112,10 @@ export class ReadSession {
     return { series: new SelectionReader(sources, list, startMs, endMs, this.#keys).series() };
   }
 
-  // Registries and generations only grow, so their counts say whether they hold the same series as before.
+  // Generations only grow, so their counts say whether they hold the same series as before. The count is the snapshot's: one
+  // read here, beside the writer, could be ahead of what can be found.
   #selectionKey(matchers: readonly Matcher[], { parts, generations }: Overlap): string {
-    const ofHeads = generations.map(({ headId, slot, generation }) => {
-      const { seriesCount } = this.#reader.head(headId).reader.generationStats(slot);
-      return `${headId}/${generation}/${seriesCount}`;
-    });
+    const ofHeads = generations.map(({ headId, generation, seriesCount }) => `${headId}/${generation}/${seriesCount}`);
     const ofParts = parts.map(({ id }) => id);
     return JSON.stringify([matchers.map(({ name, operator, value }) => [name, operator, value]), ofParts, ofHeads]);
   }
