@@ -201,6 +201,28 @@ test('samples and memory are limited, and a query can be stopped', async () => {
   await assert.rejects(limited({ state: () => 'timeout' }), { code: 'QUERY_TIMEOUT' });
 });
 
+test('a long series asks for leave within itself', async () => {
+  const queryable = loaded(two);
+  const inner = '(-vector(time()))[100s:10ms]';
+  for (const text of [`quantile_over_time(0.5, ${inner})`, `max_over_time(${inner})`, `stddev_over_time(${inner})`]) {
+    let asked = 0;
+    const state = (): 'run' | 'timeout' => (++asked > 50 ? 'timeout' : 'run');
+    await assert.rejects(over(text, [0, 500], queryable, new LimitedQueryControl({ state })), {
+      code: 'QUERY_TIMEOUT',
+    });
+  }
+});
+
+test('errors of an operand come before those of its operator', async () => {
+  const queryable = loaded([...two, [{ __name__: 'y', a: '1' }, [1]], [{ __name__: 'y', b: '2' }, [1]]]);
+  for (const left of ['double_exponential_smoothing(x[1m], 1, 0.5)', 'abs({__name__=~"x|y", a="1"})']) {
+    await assert.rejects(
+      at(`${left} * on () y`, 0, queryable),
+      (error: Error) => !/duplicate series/.test(error.message),
+    );
+  }
+});
+
 test('stats tell what was loaded and returned', async () => {
   const { stats } = await over('x', [4, 5], loaded(two));
   assert.deepEqual(stats, { samplesLoadedCount: 10, seriesLoadedCount: 2, samplesReturnedCount: 3 });

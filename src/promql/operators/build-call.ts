@@ -213,12 +213,13 @@ function buildRangeCall(node: CallNode, grid: Grid, context: BuildContext): Vect
     reference: argument,
     rangeMs: argument.rangeMs,
     grid,
+    control: evaluation.control,
     compute: isAbsent ? anySample : rangeFunction(node.function),
-    mayThrow: node.function === checkedFunction,
-    computeRow: rowFunction(node.function, parameters),
+    computeRow: rowFunction(node.function, parameters, evaluation.control),
     parameters,
     ...onResult(node, argument, source.series, parameters, context),
   });
+  if (node.function === checkedFunction) failAtOnce(operator, parameters, grid.stepsCount);
   return isAbsent ? new AbsentOperator(operator, argument) : operator;
 }
 
@@ -233,6 +234,16 @@ function rangeFunction(name: string): RangeFunction {
 
 /** The one function that refuses parameters, once it meets a sample. */
 const checkedFunction = 'double_exponential_smoothing';
+
+/** Errors come in Prometheus's order: those of an operand before anything that its operator finds. */
+function failAtOnce(operator: VectorOperator, parameters: readonly Float64Array[], stepsCount: number): void {
+  const row = new Row(stepsCount);
+  for (let step = 0; step < stepsCount; step++) {
+    if (smoothingProblem(Float64Array.from(parameters, (values) => values[step] as number)) === undefined) continue;
+    for (const index of operator.series.keys()) operator.read(index, row);
+    return;
+  }
+}
 
 function withCheckedFactors(compute: RangeFunction): RangeFunction {
   return (window, parameters) => {

@@ -1,13 +1,16 @@
 // `max_over_time` and `min_over_time` over all windows of a series: as long as the extreme of the last window is still inside,
 // only the samples that came in are looked at. The first of equal values counts, and NaN gives way to any number.
 import type { SampleBuffer } from '../../model/index.ts';
+import type { QueryControl } from '../queryable.ts';
 import type { Row } from './operator.ts';
 import type { RowFunction, Windows } from './row-functions.ts';
+import { WorkMeter } from './work-meter.ts';
 
-export function extremeRows(isMax: boolean): RowFunction {
+export function extremeRows(isMax: boolean, control: QueryControl): RowFunction {
+  const work = new WorkMeter(control);
   const find = isMax ? indexOfMax : indexOfMin;
   return (row, samples, windows) => {
-    fillRow(row, samples, windows, find);
+    fillRow(row, samples, windows, find, work);
     return true;
   };
 }
@@ -41,7 +44,7 @@ const indexOfMin: Find = (values, held, from, end) => {
   return index;
 };
 
-function fillRow(row: Row, { values }: SampleBuffer, { bounds }: Windows, find: Find): void {
+function fillRow(row: Row, { values }: SampleBuffer, { bounds }: Windows, find: Find, work: WorkMeter): void {
   let presentCount = 0;
   let held = -1;
   let heldEnd = 0;
@@ -52,6 +55,7 @@ function fillRow(row: Row, { values }: SampleBuffer, { bounds }: Windows, find: 
       row.presence[step] = 0;
       continue;
     }
+    work.add(held >= first ? end - heldEnd : end - first);
     held = held >= first ? find(values, held, heldEnd, end) : find(values, first, first, end);
     heldEnd = end;
     row.values[step] = values[held] as number;

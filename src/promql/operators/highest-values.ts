@@ -2,6 +2,8 @@
 // looked at. Held are all values of the window from a threshold on, which is set where there are some more than needed, and
 // found anew once they have become too few.
 
+import { assert } from '../../base/index.ts';
+
 /** Beyond this many, keeping them in order costs more than it saves. */
 const heldMax = 128;
 
@@ -89,7 +91,8 @@ export class HighestValues {
   #remove(value: number): void {
     const { descending } = this;
     let at = 0;
-    while (descending[at] !== value) at++;
+    while (at < this.#count && descending[at] !== value) at++;
+    assert(at < this.#count, 'a value that leaves the window was held');
     this.#count--;
     for (; at < this.#count; at++) descending[at] = descending[at + 1] as number;
   }

@@ -15,8 +15,8 @@ export interface OutputSeries {
 export interface VectorOperator {
   readonly series: readonly OutputSeries[];
   /**
-   * Reading may add annotations or throw what Prometheus throws. Such series are read even where their values can't matter
-   * (no match on the other side), because Prometheus evaluates everything.
+   * Reading may add annotations. Such series are read even where their values can't matter (no match on the other side),
+   * because Prometheus evaluates everything. (Errors come when an operator is made, if they can't wait.)
    */
   readonly hasEffects: boolean;
   /** Replaces what `row` holds by series `index`. May be called again for the same series, at the same cost. */

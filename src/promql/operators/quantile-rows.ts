@@ -3,11 +3,14 @@
 // what came. Series with NaN or −0, whose order is a matter of its own, are left to the function of single windows.
 import type { SampleBuffer } from '../../model/index.ts';
 import { sortedQuantileOf } from '../functions/index.ts';
+import type { QueryControl } from '../queryable.ts';
 import { HighestValues } from './highest-values.ts';
 import type { RowFunction } from './row-functions.ts';
+import { WorkMeter } from './work-meter.ts';
 
 /** `quantiles`: φ at each step. */
-export function quantileRows(quantiles: Float64Array): RowFunction {
+export function quantileRows(quantiles: Float64Array, control: QueryControl): RowFunction {
+  const work = new WorkMeter(control);
   let window = new SortedWindow(64);
   const highest = new HighestValues();
   return (row, samples, { bounds }) => {
@@ -24,6 +27,7 @@ export function quantileRows(quantiles: Float64Array): RowFunction {
         row.presence[step] = 0;
         continue;
       }
+      work.add(end - first);
       row.values[step] =
         highQuantile(highest, quantiles[step] as number, samples.values, first, end) ??
         window.quantileOf(quantiles[step] as number, samples.values, first, end);

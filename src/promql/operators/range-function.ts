@@ -3,10 +3,12 @@
 import { SampleBuffer } from '../../model/index.ts';
 import type { RangeFunction, RangeWindow } from '../functions/index.ts';
 import type { Grid, Reference } from '../plan/grid.ts';
+import type { QueryControl } from '../queryable.ts';
 import type { OutputSeries, Row, VectorOperator } from './operator.ts';
 import type { RowFunction } from './row-functions.ts';
 import type { RangeSource } from './range-source.ts';
 import { WindowLookup } from './sample-lookup.ts';
+import { WorkMeter } from './work-meter.ts';
 
 export interface RangeFunctionOptions {
   readonly source: RangeSource;
@@ -15,9 +17,8 @@ export interface RangeFunctionOptions {
   readonly reference: Reference;
   readonly rangeMs: number;
   readonly grid: Grid;
+  readonly control: QueryControl;
   readonly compute: RangeFunction;
-  /** `compute` throws for certain parameters. */
-  readonly mayThrow: boolean;
   /** A faster form of `compute`, which may say no. */
   readonly computeRow?: RowFunction | undefined;
   /** The scalar arguments: one array per argument, one value per step. */
@@ -33,11 +34,13 @@ export class RangeFunctionOperator implements VectorOperator {
   readonly #lookup: WindowLookup;
   readonly #samples = new SampleBuffer();
   readonly #window: RangeWindow;
+  readonly #work: WorkMeter;
 
   constructor(options: RangeFunctionOptions) {
     this.series = options.series;
-    this.hasEffects = options.mayThrow || options.onResult !== undefined || options.source.hasEffects;
+    this.hasEffects = options.onResult !== undefined || options.source.hasEffects;
     this.#options = options;
+    this.#work = new WorkMeter(options.control);
     this.#lookup = new WindowLookup(options.reference, options.grid, options.rangeMs);
     this.#window = {
       timestampsMs: this.#samples.timestampsMs,
@@ -74,6 +77,7 @@ export class RangeFunctionOperator implements VectorOperator {
       window.end = bounds[2 * step + 1] as number;
       row.presence[step] = 0;
       if (window.first === window.end) continue;
+      this.#work.add(window.end - window.first);
       window.rangeEndMs = references[step] as number;
       window.rangeStartMs = window.rangeEndMs - rangeMs;
       window.stepMs = grid.timeMs(step);

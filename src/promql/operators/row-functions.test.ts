@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { SampleBuffer } from '../../model/index.ts';
 import { rangeFunctions } from '../functions/index.ts';
+import { LimitedQueryControl } from '../query-control.ts';
 import { Grid } from '../plan/grid.ts';
 import { Row } from './operator.ts';
 import { RangeFunctionOperator } from './range-function.ts';
@@ -30,6 +31,8 @@ const values = fc.oneof(
   fc.array(fc.double({ noNaN: true, min: -1e6, max: 1e6 }), { maxLength: 150 }),
   fc.array(value, { maxLength: 150 }),
 );
+
+const control = new LimitedQueryControl();
 
 interface Scene {
   readonly values: readonly number[];
@@ -81,8 +84,8 @@ function rowOf(
     rangeMs,
     grid,
     compute,
-    computeRow: isFast ? rowFunction(name, parameters) : undefined,
-    mayThrow: false,
+    control,
+    computeRow: isFast ? rowFunction(name, parameters, control) : undefined,
     parameters,
   });
   const row = new Row(grid.stepsCount);

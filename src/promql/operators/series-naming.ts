@@ -47,16 +47,24 @@ function isAscending(series: readonly OutputSeries[]): boolean {
 
 class MergedOperator implements VectorOperator {
   readonly series: readonly OutputSeries[];
-  readonly hasEffects = true;
+  readonly hasEffects: boolean;
   readonly #input: VectorOperator;
   readonly #members: readonly (readonly number[])[];
   readonly #row: Row;
 
   constructor(input: VectorOperator, members: readonly (readonly number[])[], stepsCount: number) {
     this.series = members.map(([first]) => input.series[first as number] as OutputSeries);
+    this.hasEffects = input.hasEffects;
     this.#input = input;
     this.#members = members;
     this.#row = new Row(stepsCount);
+    this.#failAtOnce(stepsCount);
+  }
+
+  /** Series that meet at a step are an error of this operator, not of whoever reads them. */
+  #failAtOnce(stepsCount: number): void {
+    const row = new Row(stepsCount);
+    for (const [index, members] of this.#members.entries()) if (members.length > 1) this.read(index, row);
   }
 
   read(index: number, row: Row): void {
