@@ -9,6 +9,15 @@ const depthMax = 8;
 const textEncoder = new TextEncoder();
 const textDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
+/** Field names are a few words, written over and over. */
+const encodedNames = new Map<string, Uint8Array>();
+
+function encodedName(name: string): Uint8Array {
+  let encoded = encodedNames.get(name);
+  if (!encoded) encodedNames.set(name, (encoded = textEncoder.encode(name)));
+  return encoded;
+}
+
 export type FieldValue = number | boolean | string | Uint8Array | undefined;
 
 /** Writes into a buffer of its own that grows; `copy` ends a message. */
@@ -61,7 +70,7 @@ export class MessageWriter {
     const present = Object.entries(fields).filter(([, value]) => value !== undefined);
     this.byte(0x80 | present.length);
     for (const [name, value] of present) {
-      this.raw(textEncoder.encode(name));
+      this.raw(encodedName(name));
       if (typeof value === 'number') this.uint(value);
       else if (typeof value === 'boolean') this.byte(value ? 0xc3 : 0xc2);
       else if (typeof value === 'string') this.raw(textEncoder.encode(value));

@@ -16,7 +16,8 @@ const sameBytes = (a: Uint8Array, b: Uint8Array): boolean =>
   a.length === b.length && a.every((byte, i) => byte === b[i]);
 
 /** Equal where they reach the same place, though an IPv4 address may come as 4 or 16 bytes. */
-const sameAddress = (a: WireAddress, b: WireAddress): boolean => a.port === b.port && hostOf(a.ip) === hostOf(b.ip);
+const sameAddress = (a: WireAddress, b: WireAddress): boolean =>
+  a.port === b.port && (sameBytes(a.ip, b.ip) || hostOf(a.ip) === hostOf(b.ip));
 
 /** Tells all that we are alive, with an incarnation above the one that others speak of. */
 function refute(turn: Turn, incarnation: number): void {
