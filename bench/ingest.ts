@@ -53,18 +53,20 @@ async function measure(
     into.add(`${scenario.name}: ${what}`, unit, peer.name, value);
   const cpuBefore = server.cpuSeconds();
   let bodies = load.bodies;
+  let elapsedMs = 0;
   if (scenario.memory) {
     const shardsCount = new Set(bodies.map(({ shard }) => shard)).size;
     const [first, rest] = splitFirstScrape(bodies, load.samplesCount / scenario.scrapesCount / shardsCount);
-    await send(server.url, first);
+    elapsedMs += (await send(server.url, first)).elapsedMs;
     add('resident, just registered', 'MB', server.memory().residentBytes / 1e6);
     bodies = rest;
   }
   const report = await send(server.url, bodies);
+  elapsedMs += report.elapsedMs;
   await server.quiet(quietTimeoutMs);
   const cpu = server.cpuSeconds() - cpuBefore;
   add('samples per CPU-second', 'M/s', load.samplesCount / cpu / 1e6);
-  add('samples per second', 'M/s', report.samplesCount / (report.elapsedMs / 1000) / 1e6);
+  add('samples per second', 'M/s', load.samplesCount / (elapsedMs / 1000) / 1e6);
   add('write latency, median', 'ms', report.latencyMedianMs);
   add('write latency, p99', 'ms', report.latencyP99Ms);
   if (report.retriesCount > 0) progress(`${peer.name}: ${report.retriesCount} requests were sent again`);
