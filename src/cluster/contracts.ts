@@ -1,0 +1,207 @@
+// The seams of the cluster: what replication needs of a node's own storage (LocalStore) and of the connections between nodes
+// (PeerLinks). The protocols know no disk and no socket, so that the simulator runs the very same code over models of both.
+//
+// Vocabulary (docs/cluster.md): a *partition* is a series' fingerprint modulo 65,536; a *window* an aligned 2 h; a *pair* one
+// partition in one window; a *store* a data directory with its random id; a *node* a name.
+import { hourMs } from '../base/index.ts';
+
+/** A node's name: unique in the cluster, kept for ever. */
+export type NodeName = string;
+
+/** The random id of a data directory: 32 hexadecimal digits. A wiped, copied or rolled-back directory takes a new one. */
+export type StoreId = string;
+
+/** Hash of a record, or of the part of it on which reads and confirmations depend: 32 hexadecimal digits. */
+export type RecordHash = string;
+
+export const windowMs = 2 * hourMs;
+const partitionsMax = 65_536;
+
+/** A pair in one number: window number × 65,536 + partition. Exact for all timestamps that Prometheus can write as dates. */
+export type PairKey = number;
+
+export const pairKey = (partition: number, windowStartMs: number): PairKey =>
+  Math.floor(windowStartMs / windowMs) * partitionsMax + partition;
+export const windowStartOf = (timestampMs: number): number => Math.floor(timestampMs / windowMs) * windowMs;
+export const pairPartition = (pair: PairKey): number => pair - Math.floor(pair / partitionsMax) * partitionsMax;
+export const pairWindowStartMs = (pair: PairKey): number => Math.floor(pair / partitionsMax) * windowMs;
+
+/** What is compared, pushed or pulled at once: one window of a partition, or (undefined) all its windows. */
+export interface Scope {
+  readonly partition: number;
+  readonly windowStartMs: number | undefined;
+}
+
+/** A closed range of the first 32 bits (big-endian bytes 2 to 5) of the fingerprints of one partition. */
+export interface FingerprintRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+export const allFingerprints: FingerprintRange = { first: 0, last: 0xffff_ffff };
+
+/** Count and sum modulo 2¹²⁸ of the hashes of a set of samples (docs/formats/digests.md). */
+export interface Digest {
+  readonly samplesCount: number;
+  readonly sum: bigint;
+}
+
+export interface WindowDigest extends Digest {
+  readonly windowStartMs: number;
+}
+
+/**
+ * Samples as they travel. Series are named by the head references of the node that made the payload; the connection sends
+ * the definitions that the other side has not had yet, and there maps references. `bytes` is the head kernel's sample record.
+ */
+export interface SamplesPayload {
+  readonly samplesCount: number;
+  /** The references in `bytes`, each once. */
+  readonly seriesRefs: Uint32Array;
+  /** Sum modulo 2⁶⁴ of the first halves of these series' fingerprints: who maps a reference wrongly finds another sum. */
+  readonly fingerprintSum: bigint;
+  readonly bytes: Uint8Array;
+}
+
+/** A payload as it arrives: `ownRefs[sender's reference]` is the receiver's, valid for the references in `bytes`. */
+export interface ReceivedSamples {
+  readonly samplesCount: number;
+  readonly ownRefs: Uint32Array;
+  readonly bytes: Uint8Array;
+}
+
+/** `written`: a client's, it marks its pairs, now and when the log is replayed. `copied`: moved between nodes. */
+export type SampleOrigin = 'written' | 'copied';
+
+/** A client's request, decoded once by the coordinator, which alone judges validity. Holds buffers until `release`. */
+export interface DecodedWrite {
+  readonly samplesCount: number;
+  /** Partitions of its valid samples, each once. */
+  readonly partitions: Uint32Array;
+  /** What was refused, as text for the 400; undefined where all is valid. */
+  readonly rejection: string | undefined;
+  /** The samples of these partitions for another node. */
+  payloadFor(partitions: ReadonlySet<number>): Promise<SamplesPayload>;
+  /** Appends the samples of these partitions to the own store; like `LocalStore.append` with origin `written`. */
+  append(partitions: ReadonlySet<number>): Promise<void>;
+  /** The pairs of the samples in these partitions, each once. */
+  pairs(partitions: ReadonlySet<number>): Float64Array;
+  release(): void;
+}
+
+/** A delete: matching series lose what they have, or will be sent, in the closed range, for ever. */
+export interface DeleteRequest {
+  /** Unique; made by the node that took the request. */
+  readonly id: string;
+  /** Encoded matchers; opaque to the protocols. */
+  readonly matchers: Uint8Array;
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+/** A range of a read with the partitions that one node serves in it: bit p of the little-endian bitmap. */
+export interface ReadSegment {
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly partitions: Uint8Array;
+}
+
+/** What a query wants: opaque to the protocols but for its range. */
+export interface Selection {
+  readonly fromMs: number;
+  readonly toMs: number;
+  /** Encoded matchers and what is wanted of the matching series (samples, labels, values of a label). */
+  readonly wanted: Uint8Array;
+}
+
+/** Durable things of the protocols, each replaced as a whole: written aside, synced, renamed. */
+export type StateName = 'record' | 'marks';
+
+/**
+ * A node's own storage, as replication uses it. Everything that resolves is durable. Errors reject and change nothing that
+ * was acknowledged; `STORE_FULL` and `STORE_BUSY` are refusals.
+ */
+export interface LocalStore {
+  readonly id: StoreId;
+
+  /** False while the log is replayed: a node then takes samples, but answers neither reads nor comparisons. */
+  readonly isReady: boolean;
+  /** Resolves once `isReady`, with the pairs whose samples the log held as `written`: they are to be marked. */
+  ready(): Promise<Float64Array>;
+  /** True while queues are over half: no hints are taken. */
+  readonly isBusy: boolean;
+
+  decode(body: Uint8Array): Promise<DecodedWrite>;
+  /** The pairs of a payload that arrived, each once; validates it. Throws PEER_PAYLOAD. */
+  pairsOf(samples: ReceivedSamples): Float64Array;
+  /**
+   * Appends and resolves when all of it is synced, what was there already included: a duplicate of a sample that is not yet
+   * synced waits for that sync. What a delete hides is left out.
+   */
+  append(samples: ReceivedSamples, origin: SampleOrigin): Promise<void>;
+  /** Definitions (reference, canonical labels, fingerprint) of own series, for a connection to send. */
+  definitionsOf(refs: Uint32Array): Promise<Uint8Array>;
+  /** Registers definitions that arrived: pairs of sender's reference and own, and the fingerprints' first halves. */
+  register(
+    definitions: Uint8Array,
+  ): Promise<{ senderRefs: Uint32Array; ownRefs: Uint32Array; fingerprints: BigUint64Array }>;
+
+  /** Digests of the merged and synced set, without what deletes hide; windows that hold nothing are left out. */
+  digests(scope: Scope, range: FingerprintRange): Promise<WindowDigest[]>;
+  /** The synced samples of a scope and range in payloads of a bounded size, paced. */
+  scan(scope: Scope, range: FingerprintRange): AsyncIterable<SamplesPayload>;
+  /** Partitions of which anything is held. */
+  heldPartitions(): Promise<Uint32Array>;
+  /** Hides at once what the partition holds now, and reclaims it later. Samples that arrive after the call stay. */
+  dropPartition(partition: number): Promise<void>;
+  /** Drops what lies before. */
+  dropBefore(horizonMs: number): Promise<void>;
+  /** From now on, and after every restart, hides what these deletes match. All that are in force, not only new ones. */
+  applyDeletes(deletes: readonly DeleteRequest[]): Promise<void>;
+
+  /** Reads the own samples of a selection in these segments, as bytes that `Merger` understands. */
+  read(selection: Selection, segments: readonly ReadSegment[]): Promise<Uint8Array>;
+
+  /** Replaces a durable state. Marks are also asked for (`onLogCut`) before log that implies them is cut. */
+  saveState(name: StateName, bytes: Uint8Array): Promise<void>;
+  loadState(name: StateName): Promise<Uint8Array | undefined>;
+  /** Called before log is cut; what it returns is saved as `marks` before that. */
+  onLogCut: (() => Uint8Array) | undefined;
+}
+
+/** What one node sends another: a request or a reply. `samples`, where there, travels with definitions as needed. */
+export interface PeerFrame {
+  /** Names the message in counters and decides its priority; see `messages.ts`. */
+  readonly kind: MessageKind;
+  readonly body: Uint8Array;
+  readonly samples?: SamplesPayload | undefined;
+}
+
+/** A frame as it arrives. */
+export interface ReceivedFrame {
+  readonly kind: MessageKind;
+  readonly body: Uint8Array;
+  readonly samples?: ReceivedSamples | undefined;
+}
+
+/**
+ * - `hello`: record exchange and small questions; never waits behind data
+ * - `write`: a client's samples; `copy`: samples moved between nodes, paced
+ * - `marks`, `compare`: questions answered from local state; `read`: data for queries; `pull`: samples asked for
+ */
+export type MessageKind = 'hello' | 'write' | 'copy' | 'marks' | 'compare' | 'read' | 'pull';
+
+/** Answers requests of peers. A rejection travels back as the requester's error, code kept. */
+export type PeerHandler = (from: NodeName, frame: ReceivedFrame) => Promise<PeerFrame>;
+
+/**
+ * Connections to other nodes. A request is delivered at most once on a connection; what fails may or may not have been
+ * done. Errors: PEER_UNREACHABLE, PEER_TIMEOUT, PEER_BUSY (refused, nothing done), or what the peer threw.
+ */
+export interface PeerLinks {
+  request(to: NodeName, frame: PeerFrame, deadlineMs: number): Promise<ReceivedFrame>;
+  /** Set once, before the first request is taken. */
+  onRequest: PeerHandler | undefined;
+  /** Where a node listens: learnt from the record. Nodes that are no longer named are disconnected. */
+  setAddresses(addresses: ReadonlyMap<NodeName, string>): void;
+}
