@@ -162,6 +162,19 @@ suite('the gossip driver', () => {
     }
   });
 
+  test('logs what others can repeat at will once in a while', async () => {
+    const bench = new Bench();
+    const a = await bench.start('a', '1.0.0.1');
+    const socket = await bench.network
+      .at('9.9.9.9')
+      .bindDatagrams({ host: '9.9.9.9', port: 1 }, { onDatagram: () => {} });
+    for (let i = 0; i < 100; i++) {
+      socket.send(a.advertised, encodeMessage({ kind: 'dead', node: 'a', incarnation: 10_000 + i * 100, from: 'b' }));
+      await bench.run(150);
+    }
+    assert.equal(bench.logged.filter((event) => event === 'death-refuted').length, 2, '100 accusations in 15 seconds');
+  });
+
   test('stopping ends what is under way', async () => {
     const bench = new Bench();
     const a = await bench.start('a', '1.0.0.1');

@@ -24,6 +24,8 @@ import type { Effect, MemberChange } from './turn.ts';
 
 /** Streams that others may have open to us at a time. */
 const inboundStreamsMax = 128;
+/** What operators should know is logged once in so long for each event: others may cause it as often as they like. */
+const noticeIntervalMs = 10_000;
 /** Tries to find a port that is free for TCP and UDP, where the system may choose. */
 const bindTriesMax = 10;
 
@@ -60,12 +62,8 @@ export interface GossipCounters {
   streamBytesSent: number;
 }
 
-interface Outbound {
-  readonly stream: NetworkStream;
-  readonly timer: Timer;
-}
-
-interface Inbound {
+/** A stream with the timer that ends it. */
+interface TimedStream {
   readonly stream: NetworkStream;
   readonly timer: Timer;
 }
@@ -90,10 +88,11 @@ export class Gossiper {
   readonly #datagrams: DatagramSocket;
   readonly #listener: StreamListener;
   #wake: { readonly dueMs: number; readonly timer: Timer } | undefined;
-  readonly #outbound = new Map<number, Outbound>();
-  readonly #inbound = new Map<number, Inbound>();
+  readonly #outbound = new Map<number, TimedStream>();
+  readonly #inbound = new Map<number, TimedStream>();
   #lastStream = 0;
   readonly #contacts = new Map<string, ((error: string | undefined) => void)[]>();
+  readonly #notices = new Map<string, { readonly nextMs: number; suppressedCount: number }>();
   readonly #leaveWaiters: (() => void)[] = [];
   #isStopped = false;
 
@@ -327,8 +326,20 @@ export class Gossiper {
         for (const done of this.#leaveWaiters) done();
         break;
       default:
-        this.#ports.log.warn(effect.event, effect.fields);
+        this.#notice(effect);
     }
+  }
+
+  #notice({ event, fields }: Extract<Effect, { kind: 'notice' }>): void {
+    const nowMs = this.#ports.clock.monotonicMs();
+    const previous = this.#notices.get(event);
+    if (previous && nowMs < previous.nextMs) {
+      previous.suppressedCount++;
+      return;
+    }
+    const suppressed = previous?.suppressedCount ? { suppressedCount: previous.suppressedCount } : {};
+    this.#notices.set(event, { nextMs: nowMs + noticeIntervalMs, suppressedCount: 0 });
+    this.#ports.log.warn(event, { ...fields, ...suppressed });
   }
 
   #write(stream: NetworkStream, message: Uint8Array): void {
@@ -342,7 +353,10 @@ export class Gossiper {
     const waiters = this.#contacts.get(text) ?? [];
     this.#contacts.delete(text);
     for (const done of waiters) done(error);
-    if (error !== undefined) this.#ports.log.info('peer-not-reached', { peer: text, error });
+    if (error === undefined) return;
+    // An operator waits for a join; the tries that follow go on for as long as it takes.
+    if (waiters.length > 0) this.#ports.log.info('peer-not-reached', { peer: text, error });
+    else this.#ports.log.debug('peer-not-reached', { peer: text, error });
   }
 
   #open({ exchange, to, message, timeoutMs }: Extract<Effect, { kind: 'open' }>): void {

@@ -454,6 +454,27 @@ suite('suspicion', () => {
   });
 });
 
+test('a pause of our own makes nobody dead', () => {
+  const bench = new Bench('abc');
+  bench.hear({ kind: 'suspect', node: 'a', incarnation: 1, from: 'b' });
+  bench.awaitProbe('b');
+  bench.nowMs += 600_000;
+  // What came meanwhile is read after the tick.
+  bench.do({ kind: 'tick' });
+  assert.deepEqual(
+    ['a', 'b', 'c'].map((name) => bench.stateOf(name)),
+    ['suspect', 'alive', 'alive'],
+  );
+  assert.deepEqual(bench.notices(), ['gossip-paused']);
+  assert.equal(bench.state.awareness, 1);
+  bench.hear({ kind: 'alive', ...about('a', 2) });
+  bench.pass(900);
+  assert.deepEqual(
+    ['a', 'b', 'c'].map((name) => bench.stateOf(name)),
+    ['alive', 'alive', 'alive'],
+  );
+});
+
 suite('exchanges of all that is known', () => {
   test('the answer is what we know, the merge takes the dead for suspects', () => {
     const bench = new Bench('abc');

@@ -14,14 +14,15 @@ import {
   receivePing,
   receiveStreamAck,
 } from './probe.ts';
-import { aliveMessage, learnAlive, learnDead, learnSuspect, mergeReports } from './rules.ts';
-import { isGone, type MembershipState, reconnectAddressesMax, requireMetadata } from './state.ts';
+import { aliveMessage, changeAwareness, learnAlive, learnDead, learnSuspect, mergeReports } from './rules.ts';
+import { isGone, type MembershipState, nextWakeMs, reconnectAddressesMax, requireMetadata } from './state.ts';
 import {
   announced,
   broadcast,
   type Effect,
   knowsOthers,
   localState,
+  notice,
   openPushPull,
   pickMembers,
   sendNews,
@@ -53,6 +54,7 @@ export function step(
   random: { float(): number },
 ): Effect[] {
   const turn: Turn = { state, nowMs, random, effects: [] };
+  forgivePause(turn);
   switch (event.kind) {
     case 'tick':
       tick(turn);
@@ -88,6 +90,25 @@ export function step(
       unreachable(event);
   }
   return turn.effects;
+}
+
+/**
+ * After a pause of our own (the process was stopped, the machine overloaded) all deadlines have passed, and answers may lie
+ * unread in the socket. Nobody is dead for that: what was under way starts anew, and the fault is ours.
+ */
+function forgivePause(turn: Turn): void {
+  const { state, nowMs } = turn;
+  const lateMs = nowMs - nextWakeMs(state);
+  if (lateMs <= state.timing.probeIntervalMs) return;
+  notice(turn, 'gossip-paused', { lateMs: Math.round(lateMs) });
+  changeAwareness(turn, 1);
+  state.probe = undefined;
+  state.nextProbeMs = nowMs + state.timing.probeIntervalMs;
+  state.relays.clear();
+  for (const suspicion of state.suspicions.values()) {
+    suspicion.startMs += lateMs;
+    suspicion.deadlineMs += lateMs;
+  }
 }
 
 function tick(turn: Turn): void {

@@ -6,7 +6,7 @@ export interface Suspicion {
   readonly incarnation: number;
   /** Confirmations after which the time is the least. */
   readonly confirmationsWanted: number;
-  readonly startMs: number;
+  startMs: number;
   readonly leastMs: number;
   readonly mostMs: number;
   /** Who suspects it; the first does not count as a confirmation. */
