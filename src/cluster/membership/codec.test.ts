@@ -373,6 +373,8 @@ suite('encryption', () => {
   test('opens what memberlist sealed, padded (version 0) and not (version 1)', () => {
     for (const sealed of [sealed0, sealed1]) {
       assert.deepEqual(openPacket(hex(sealed), ringOf(keyA)), [{ kind: 'nack', sequence: 7 }]);
+      const plain = ringOf(keyA).open(hex(sealed), new Uint8Array());
+      assert.deepEqual([...plain], [...encodeMessage({ kind: 'nack', sequence: 7 })], 'without padding');
     }
   });
 

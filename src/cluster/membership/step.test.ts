@@ -444,6 +444,17 @@ suite('suspicion', () => {
     assert.ok(bench.changes().includes('died a'));
   });
 
+  test('starts anew after a recovery: old accusers count for nothing', () => {
+    const bench = new Bench('abcd');
+    for (const from of ['b', 'c', 'd']) bench.hear({ kind: 'suspect', node: 'a', incarnation: 1, from });
+    bench.hear({ kind: 'alive', ...about('a', 2) }, { kind: 'suspect', node: 'a', incarnation: 2, from: 'b' });
+    bench.state.nextProbeMs = 60_000;
+    bench.pass(10_000);
+    assert.equal(bench.stateOf('a'), 'suspect');
+    bench.pass(14_000);
+    assert.equal(bench.stateOf('a'), 'dead');
+  });
+
   test('the dead are forgotten after a time, but not before', () => {
     const bench = new Bench('ab');
     bench.hear({ kind: 'dead', node: 'a', incarnation: 1, from: 'b' });
@@ -535,6 +546,23 @@ suite('exchanges of all that is known', () => {
       assert.equal(effect.error, error);
     }
   });
+});
+
+test('checksums go to those who understand them', () => {
+  for (const [most, withCrc] of [
+    [5, true],
+    [4, false],
+  ] as const) {
+    const bench = new Bench('');
+    bench.hear({ kind: 'alive', ...about('a', 1, { versions: Uint8Array.of(1, most, 2, 0, 0, 0) }) });
+    bench.pass(300);
+    bench.awaitProbe();
+    bench.do({ kind: 'metadata', metadata: nothing });
+    bench.pass(300);
+    const packets = bench.effects.filter((effect) => effect.kind === 'packet');
+    assert.ok(packets.length >= 2, 'a ping and news');
+    assert.ok(packets.every((packet) => packet.withCrc === withCrc));
+  }
 });
 
 suite('the queue of news', () => {

@@ -115,7 +115,9 @@ function tick(turn: Turn): void {
   const { state, nowMs, random } = turn;
   const { timing, self } = state;
   for (const [node, { deadlineMs, incarnation }] of state.suspicions) {
-    if (nowMs >= deadlineMs) learnDead(turn, { incarnation, node, from: self.name });
+    if (nowMs < deadlineMs) continue;
+    state.suspicions.delete(node);
+    learnDead(turn, { incarnation, node, from: self.name });
   }
   probeTick(turn);
   if (state.gossipAtMs !== undefined && nowMs >= state.gossipAtMs) gossip(turn);

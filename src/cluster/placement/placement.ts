@@ -120,13 +120,13 @@ export class Placement {
       .sort((a, b) => a.cost - b.cost || a.index - b.index);
   }
 
-  /** By cost, but the best of each zone first, as many as there are replicas. */
+  /** By cost, but the best of each zone first: who stands in for an owner is in another zone too while there is one. */
   #orderOf(partition: number): { candidate: Candidate; index: number; cost: number }[] {
     const byCost = this.#byCost(partition);
     if (this.#hasOneZone) return byCost;
     const zones = new Set<number>();
     const first = byCost.filter(({ candidate }) => {
-      if (zones.size === this.replicasCount || zones.has(candidate.zoneNumber)) return false;
+      if (zones.has(candidate.zoneNumber)) return false;
       zones.add(candidate.zoneNumber);
       return true;
     });

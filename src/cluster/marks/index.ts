@@ -1,0 +1,1 @@
+export { type Mark, MarksTable, type ScopedMark } from './marks-table.ts';

@@ -1,0 +1,95 @@
+// What nodes say to each other, as bodies of frames (docs/formats/peer.md has the frames around them). Every request and
+// every reply begins with a header that carries the record's hash, and the record itself where the other side needs it.
+import {
+  boolean,
+  bytes,
+  type Encoded,
+  integer,
+  list,
+  optional,
+  struct,
+  text,
+  uint128,
+  uvarint,
+  word,
+} from './codec.ts';
+
+export const requestHeader = struct({
+  clusterId: text,
+  store: text,
+  recordHash: text,
+  record: optional(bytes),
+  /** The sender's wall clock, for the median that tells a wrong clock. */
+  sentMs: integer,
+});
+
+export const replyHeader = struct({
+  /** `record`: nothing was done, because the records differ; `refused`: nothing was done, for the reason given. */
+  status: word('done', 'record', 'refused'),
+  store: text,
+  /** The view under which the request was answered, unchanged from its beginning to its end. */
+  viewHash: text,
+  record: optional(bytes),
+  sentMs: integer,
+  code: text,
+  reason: text,
+});
+
+const scope = struct({ partition: uvarint, windowStartMs: optional(integer) });
+const range = struct({ first: uvarint, last: uvarint });
+const windowDigest = struct({ windowStartMs: integer, samplesCount: uvarint, sum: uint128 });
+export const nothing = struct({});
+
+export const helloRequest = struct({
+  /** What is wanted besides the exchange of records. */
+  wants: word('nothing', 'join'),
+});
+
+export const marksRequest = struct({ fromMs: integer, toMs: integer });
+
+export const marksReply = struct({
+  isReplaying: boolean,
+  /** Counts drops: a read that follows is refused where one of its partitions was dropped since. */
+  dropsCount: uvarint,
+  owners: list(text),
+  windows: list(
+    struct({
+      windowStartMs: optional(integer),
+      /** Little-endian bitmap of the partitions marked with nobody listed. */
+      unconfirmed: bytes,
+      confirmed: list(struct({ partition: uvarint, owners: list(uvarint) })),
+    }),
+  ),
+});
+
+export type MarksReply = Encoded<typeof marksReply>;
+
+export const readRequest = struct({
+  dropsCount: uvarint,
+  fromMs: integer,
+  toMs: integer,
+  wanted: bytes,
+  segments: list(struct({ fromMs: integer, toMs: integer, partitions: bytes })),
+});
+
+export const readReply = struct({ frame: bytes });
+
+/** Digests of a scope, or of ranges of fingerprints of one window of it. */
+export const compareRequest = struct({
+  scope,
+  ranges: list(range),
+  /** The requester's digests: for each range its windows. */
+  digests: list(list(windowDigest)),
+});
+
+export const compareReply = struct({
+  /** For each range the windows in which the two differ. */
+  differing: list(list(integer)),
+});
+
+/** Ends a comparison: what differed was sent. */
+export const copyRequest = struct({ partition: uvarint });
+
+export const pullRequest = struct({ scope, range });
+/** The samples lie in the frame; more of the same scope and range come for the next part. */
+export const pullReply = struct({ isLast: boolean });

@@ -1,0 +1,1 @@
+export { ClusterRecord, type Member, type MemberState } from './record.ts';
