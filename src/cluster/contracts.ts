@@ -56,17 +56,24 @@ export interface WindowDigest extends Digest {
  */
 export interface SamplesPayload {
   readonly samplesCount: number;
-  /** The references in `bytes`, each once. */
+  /** What references mean changes with this number (a head instance was replaced): definitions are then sent anew. */
+  readonly dictionary: number;
+  /** The reference of each row of `bytes`: tells the connection which definitions are due; does not travel. */
   readonly seriesRefs: Uint32Array;
-  /** Sum modulo 2⁶⁴ of the first halves of these series' fingerprints: who maps a reference wrongly finds another sum. */
+  /** Sum modulo 2⁶⁴, over the rows, of the first half of the series' fingerprint: a wrong mapping gives another sum. */
   readonly fingerprintSum: bigint;
   readonly bytes: Uint8Array;
 }
 
-/** A payload as it arrives: `ownRefs[sender's reference]` is the receiver's, valid for the references in `bytes`. */
+/**
+ * A payload as it arrives. `ownRefs[sender's reference]` is the receiver's (0xffffffff: unknown), under the receiver's
+ * dictionary number that `register` gave; it lies in shared memory, so that the lane's thread gets it without a copy.
+ */
 export interface ReceivedSamples {
   readonly samplesCount: number;
+  readonly dictionary: number;
   readonly ownRefs: Uint32Array;
+  readonly fingerprintSum: bigint;
   readonly bytes: Uint8Array;
 }
 
@@ -83,9 +90,7 @@ export interface DecodedWrite {
   /** The samples of these partitions for another node. */
   payloadFor(partitions: ReadonlySet<number>): Promise<SamplesPayload>;
   /** Appends the samples of these partitions to the own store; like `LocalStore.append` with origin `written`. */
-  append(partitions: ReadonlySet<number>): Promise<void>;
-  /** The pairs of the samples in these partitions, each once. */
-  pairs(partitions: ReadonlySet<number>): Float64Array;
+  append(partitions: ReadonlySet<number>): Promise<Float64Array>;
   release(): void;
 }
 
@@ -132,19 +137,17 @@ export interface LocalStore {
   readonly isBusy: boolean;
 
   decode(body: Uint8Array): Promise<DecodedWrite>;
-  /** The pairs of a payload that arrived, each once; validates it. Throws PEER_PAYLOAD. */
-  pairsOf(samples: ReceivedSamples): Float64Array;
   /**
-   * Appends and resolves when all of it is synced, what was there already included: a duplicate of a sample that is not yet
-   * synced waits for that sync. What a delete hides is left out.
+   * Appends and resolves when all of it is synced, what was there already included (a duplicate of a sample that is not yet
+   * synced waits for that sync), with the pairs of all of it, each once. What a delete hides is left out. Throws
+   * PEER_PAYLOAD where the bytes are damaged, PEER_DICTIONARY where references are unknown, of another dictionary, or miss
+   * the sum: the connection is then closed, and the next one begins with new definitions.
    */
-  append(samples: ReceivedSamples, origin: SampleOrigin): Promise<void>;
+  append(samples: ReceivedSamples, origin: SampleOrigin): Promise<Float64Array>;
   /** Definitions (reference, canonical labels, fingerprint) of own series, for a connection to send. */
-  definitionsOf(refs: Uint32Array): Promise<Uint8Array>;
-  /** Registers definitions that arrived: pairs of sender's reference and own, and the fingerprints' first halves. */
-  register(
-    definitions: Uint8Array,
-  ): Promise<{ senderRefs: Uint32Array; ownRefs: Uint32Array; fingerprints: BigUint64Array }>;
+  definitionsOf(dictionary: number, refs: Uint32Array): Promise<Uint8Array>;
+  /** Registers definitions that arrived: the sender's references, the own ones, and the own dictionary's number. */
+  register(definitions: Uint8Array): Promise<{ dictionary: number; senderRefs: Uint32Array; ownRefs: Uint32Array }>;
 
   /** Digests of the merged and synced set, without what deletes hide; windows that hold nothing are left out. */
   digests(scope: Scope, range: FingerprintRange): Promise<WindowDigest[]>;
@@ -165,7 +168,10 @@ export interface LocalStore {
   /** Replaces a durable state. Marks are also asked for (`onLogCut`) before log that implies them is cut. */
   saveState(name: StateName, bytes: Uint8Array): Promise<void>;
   loadState(name: StateName): Promise<Uint8Array | undefined>;
-  /** Called before log is cut; what it returns is saved as `marks` before that. */
+  /**
+   * Called before log is cut; what it returns is saved as `marks` before that. Every append that the cut covers has resolved
+   * a macrotask earlier, so that its marks are made.
+   */
   onLogCut: (() => Uint8Array) | undefined;
 }
 
