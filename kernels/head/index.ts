@@ -32,6 +32,7 @@ export {
   writePairsOfName,
 } from './lookup';
 export { register } from './registry';
+export { keepPartitions, markRows, sumFingerprints, writePairs, writePartitions } from './rows';
 export { holdsStale } from './image';
 export { releaseScratch, scratchAddress, scratchExtents, takeScratch } from './memory';
 export { sortRefs } from './order';
@@ -82,11 +83,18 @@ export function decodeImage(
   return decodeImageOf(image, imageBytes, <i64>start, <i64>end, timestamps, values, capacity, spareTimestamps, spareValues);
 }
 
-/** Registered series that have no samples in any live generation. */
-export function deadSeries(): u32 {
+/**
+ * Registered series that have no samples in any live generation, and whose bit is not set in `passing`, a bitmap of
+ * `passingBits` bits by reference.
+ */
+export function deadSeries(passing: usize, passingBits: u32): u32 {
   const count = load<u32>(SERIES_COUNT);
   let dead = count;
   for (let ref: u32 = 0; ref < count; ref++) {
+    if (ref < passingBits && (load<u8>(passing + (ref >> 3)) >> <u8>(ref & 7)) & 1) {
+      dead--;
+      continue;
+    }
     for (let slot: u32 = 0; slot < SLOTS_COUNT; slot++) {
       if (load<u32>(generationAt(slot), GENERATION_STATE) == FREE || stateOf(slot, ref) == 0) continue;
       dead--;

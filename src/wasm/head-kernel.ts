@@ -44,7 +44,12 @@ export interface HeadExports {
     timestamps: number,
     values: number,
   ): number;
-  deadSeries(): number;
+  deadSeries(passing: number, passingBits: number): number;
+  keepPartitions(rows: number, refs: number, samplesEnd: number, bitmap: number, target: number, counts: number): void;
+  markRows(rows: number, refs: number, bitmap: number, bits: number): void;
+  sumFingerprints(rows: number, refs: number): bigint;
+  writePairs(rows: number, refs: number, samplesEnd: number, timestamps: number, target: number): number;
+  writePartitions(refs: number, count: number, target: number): void;
   writeImage(slot: number, ref: number, startMs: number, endMs: number, target: number, capacity: number): number;
   writeFrame(
     slot: number,

@@ -64,6 +64,17 @@ export class HeadReader {
     return copyOf(this.#kernel.bytes.subarray(address, address + 16));
   }
 
+  /** The partitions of series, in the order given. A copy. */
+  partitions(refs: Uint32Array): Uint16Array<ArrayBuffer> {
+    for (const ref of refs) this.#checkRef(ref);
+    const { address } = this.#scratch(refs.length * 6);
+    const target = address + refs.length * 4;
+    this.#kernel.words.set(refs, address / 4);
+    this.#kernel.exports.writePartitions(address, refs.length, target);
+    const bytes = copyOf(this.#kernel.bytes.subarray(target, target + refs.length * 2));
+    return new Uint16Array(bytes.buffer);
+  }
+
   #checkRef(ref: number): void {
     assert(ref < this.#kernel.seriesCount, `series reference ${ref} is registered`);
   }

@@ -40,6 +40,7 @@ const recordSampleBytesMax = 17;
 const recordSlackBytes = 32;
 /** Where a staging region keeps counts that the kernel gives back. */
 const countsBytes = 16;
+const partitionBitmapBytes = 65_536 / 8;
 
 interface Staging extends StagedBatch {
   readonly addresses: {
@@ -57,6 +58,9 @@ export class Head {
   #stagingRegion: ScratchRegion | undefined;
   #outputRegion: ScratchRegion | undefined;
   #staging: Staging | undefined;
+  /** A bitmap by reference, see `markPassing`. */
+  #passing: ScratchRegion | undefined;
+  #passingBits = 0;
 
   private constructor(kernel: HeadKernel) {
     this.#kernel = kernel;
@@ -253,10 +257,81 @@ export class Head {
     return this.#kernel.generationStats(slot);
   }
 
-  /** Registered series without a sample in any live generation, as a share of all (0 to 1): over 1/3, start a new head. */
+  /**
+   * Registered series without a sample in any live generation that did not pass through either (`markPassing`), as a share of
+   * all (0 to 1): over 1/3, start a new head.
+   */
   deadSeriesShare(): number {
     const { seriesCount } = this.#kernel;
-    return seriesCount === 0 ? 0 : this.#kernel.exports.deadSeries() / seriesCount;
+    const dead = this.#kernel.exports.deadSeries(this.#passing?.address ?? 0, this.#passingBits);
+    return seriesCount === 0 ? 0 : dead / seriesCount;
+  }
+
+  /** The staged series are in use, also where no generation keeps a sample of them: they are other nodes'. */
+  markPassing(): void {
+    const { rowsCount, addresses } = this.#staged();
+    const { seriesCount } = this.#kernel;
+    if (seriesCount > this.#passingBits) this.#growPassing(seriesCount);
+    this.#kernel.exports.markRows(rowsCount, addresses.refs, this.#passing?.address ?? 0, this.#passingBits);
+  }
+
+  /** Which series pass through is asked anew from here on. */
+  clearPassing(): void {
+    const address = this.#passing?.address ?? 0;
+    this.#kernel.bytes.fill(0, address, address + this.#passingBits / 8);
+  }
+
+  #growPassing(bitsMin: number): void {
+    const old = this.#passing;
+    const oldBytes = this.#passingBits / 8;
+    const region = this.#kernel.takeScratch(Math.max(bitsMin / 8, 2 * oldBytes));
+    const { bytes } = this.#kernel;
+    bytes.fill(0, region.address, region.address + region.bytes);
+    if (old) {
+      bytes.copyWithin(region.address, old.address, old.address + oldBytes);
+      this.#kernel.releaseScratch(old);
+    }
+    this.#passing = region;
+    this.#passingBits = region.bytes * 8;
+  }
+
+  /**
+   * Keeps, of the staged batch, the series whose partitions are in `bitmap` (8,192 bytes, bit p of the little-endian bitmap);
+   * all other rows become rejected ones. Gives the references of the rows that are left: a copy.
+   */
+  keepPartitions(bitmap: Uint8Array): { readonly refs: Uint32Array<ArrayBuffer>; readonly samplesCount: number } {
+    assert(bitmap.length === partitionBitmapBytes, 'a bitmap has a bit for each partition');
+    const { rowsCount, addresses } = this.#staged();
+    const { refs, samplesEnd, firstUsed, counts } = addresses;
+    const kernel = this.#kernel;
+    this.#outputRegion = kernel.growScratch(this.#outputRegion, partitionBitmapBytes);
+    const { address } = this.#outputRegion;
+    kernel.bytes.set(bitmap, address);
+    // The column for first uses is free until the next append.
+    kernel.exports.keepPartitions(rowsCount, refs, samplesEnd, address, firstUsed, counts);
+    const { words } = kernel;
+    const keptCount = words[counts / 4] as number;
+    return {
+      refs: words.slice(firstUsed / 4, firstUsed / 4 + keptCount),
+      samplesCount: words[counts / 4 + 1] as number,
+    };
+  }
+
+  /** The pairs of the staged batch, window number × 65,536 + partition, each at least once. A copy. */
+  stagedPairs(): Float64Array<ArrayBuffer> {
+    const { rowsCount, samplesCount, addresses } = this.#staged();
+    const { refs, samplesEnd, timestamps } = addresses;
+    const kernel = this.#kernel;
+    this.#outputRegion = kernel.growScratch(this.#outputRegion, samplesCount * 8);
+    const { address } = this.#outputRegion;
+    const count = kernel.exports.writePairs(rowsCount, refs, samplesEnd, timestamps, address) >>> 0;
+    return kernel.floats.slice(address / 8, address / 8 + count) as Float64Array<ArrayBuffer>;
+  }
+
+  /** The sum, modulo 2⁶⁴, of the first halves of the fingerprints of the staged rows. */
+  fingerprintSum(): bigint {
+    const { rowsCount, addresses } = this.#staged();
+    return BigInt.asUintN(64, this.#kernel.exports.sumFingerprints(rowsCount, addresses.refs));
   }
 }
 
