@@ -140,7 +140,7 @@ suite('messages', () => {
     writer.map({ Later: 'text', SeqNo: 5, More: true, Bytes: new Uint8Array(40_000) });
     assert.deepEqual(decodeMessage(writer.copy()), { kind: 'nack', sequence: 5 });
     // A map {Nested: [1, {a: nil}, -1.5 as float64, ext]} before SeqNo.
-    const nested = hex('0b82a64e6573746564' + '9401' + '81a161c0' + 'cbbff8000000000000' + 'd40102' + 'a55365714e6f05');
+    const nested = hex('0b82a64e6573746564940181a161c0cbbff8000000000000d40102a55365714e6f05');
     assert.deepEqual(decodeMessage(nested), { kind: 'nack', sequence: 5 });
   });
 

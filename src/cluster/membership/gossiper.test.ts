@@ -141,7 +141,7 @@ suite('the gossip driver', () => {
       await bench.run(1_000);
       if (!isHeard) bench.network.split(['1.0.0.1'], ['1.0.0.2']);
       let isOver = false;
-      const left = b.leave(500).then(() => {
+      const left = b.leave(500).finally(() => {
         isOver = true;
       });
       await bench.run(499);

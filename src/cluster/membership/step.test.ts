@@ -548,6 +548,58 @@ suite('exchanges of all that is known', () => {
   });
 });
 
+test('whatever comes in whatever order, the step goes on, asks to be woken later, and never gives itself up', () => {
+  for (let seed = 1; seed <= 10; seed++) {
+    const random = new SeededRandom(seed);
+    const bench = new Bench('');
+    const one = <Item>(items: readonly Item[]): Item => items[random.below(items.length)] as Item;
+    const name = (): string => one(['self', 'a', 'b', 'c', 'd', 'e', 'f']);
+    const incarnation = (): number => random.below(6);
+    const alive = (): Omit<Alive, 'kind'> =>
+      about(name(), incarnation(), random.below(4) === 0 ? { address: wireAddressOf(networkAddress(name())) } : {});
+    const accusation = () => ({ incarnation: incarnation(), node: name(), from: name() });
+    const message = (): Message =>
+      one<() => Message>([
+        () => ({ kind: 'alive', ...alive() }),
+        () => ({ kind: 'suspect', ...accusation() }),
+        () => ({ kind: 'dead', ...accusation() }),
+        () => ({ kind: 'ack', sequence: bench.state.lastSequence }),
+        () => ({ kind: 'nack', sequence: bench.state.lastSequence }),
+        () => ({ kind: 'ping', sequence: 1, node: name(), source: undefined }),
+        () => ({
+          kind: 'indirectPing',
+          sequence: 1,
+          target: alive().address,
+          node: name(),
+          wantsNack: true,
+          source: undefined,
+        }),
+      ])();
+    const pushPull = (): StreamMessage => ({
+      kind: 'pushPull',
+      isJoin: random.below(2) === 0,
+      nodes: Array.from({ length: random.below(6) }, () => ({ ...alive(), state: random.below(4) })),
+    });
+    for (let i = 0; i < 3_000; i++) {
+      one<() => unknown>([
+        () => bench.hear(...Array.from({ length: random.below(3) }, message)),
+        () => bench.pass(random.below(2_000)),
+        () => bench.do({ kind: 'request', stream: i, message: pushPull() }),
+        () => bench.do({ kind: 'answer', exchange: random.below(bench.state.lastExchange + 2), message: pushPull() }),
+        () => bench.do({ kind: 'failure', exchange: bench.state.lastExchange, reason: 'x' }),
+        () => bench.do({ kind: 'addresses', addresses: [networkAddress(name())] }),
+      ])();
+      bench.do({ kind: 'tick' });
+      assert.ok(nextWakeMs(bench.state) > bench.nowMs, `seed ${seed}, event ${i}: it would be woken at once for ever`);
+      assert.equal(bench.stateOf('self'), 'alive');
+      assert.equal(bench.state.order.length, bench.state.members.size);
+      assert.deepEqual(new Set(bench.state.order), new Set(bench.state.members.values()));
+      for (const [suspect] of bench.state.suspicions) assert.equal(bench.stateOf(suspect), 'suspect');
+      bench.effects.length = 0;
+    }
+  }
+});
+
 test('checksums go to those who understand them', () => {
   for (const [most, withCrc] of [
     [5, true],
