@@ -4,6 +4,7 @@ export {
   Gossiper,
   type GossiperOptions,
   type GossiperPorts,
+  type GossipPeer,
   type GossipTiming,
   Keyring,
   type MemberChange,

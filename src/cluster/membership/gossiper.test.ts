@@ -5,7 +5,7 @@ import { SimNetwork } from '../../../sim/network.ts';
 import { SimRandom } from '../../../sim/random.ts';
 import { SimWorld } from '../../../sim/world.ts';
 import { SeededRandom } from '../../base/index.ts';
-import type { Log, NetworkAddress, NetworkStream } from '../../ports/index.ts';
+import type { Log, Network, NetworkAddress, NetworkStream } from '../../ports/index.ts';
 import { Gossiper, type GossiperOptions } from './gossiper.ts';
 import { encodeMessage } from './messages.ts';
 
@@ -16,10 +16,15 @@ class Bench {
   readonly network = new SimNetwork(this.world);
   readonly logged: string[] = [];
 
-  start(name: string, host: string, options: Partial<GossiperOptions> = {}): Promise<Gossiper> {
+  start(
+    name: string,
+    host: string,
+    options: Partial<GossiperOptions> = {},
+    network: Network = this.network.at(host),
+  ): Promise<Gossiper> {
     const note = (event: string): void => void this.logged.push(event);
     const log: Log = { debug: note, info: note, warn: note, error: note, child: () => log };
-    const ports = { clock: this.world.clock, network: this.network.at(host), random: new SimRandom(host.length), log };
+    const ports = { clock: this.world.clock, network, random: new SimRandom(host.length), log };
     return Gossiper.start(ports, { name, bind: { host, port }, ...options });
   }
 
@@ -57,6 +62,24 @@ suite('the gossip driver', () => {
       ['a', 'b'],
     );
     assert.ok(bench.logged.includes('peer-not-reached'));
+  });
+
+  test('resolves names again, for peers that are not known yet or move', async () => {
+    const bench = new Bench();
+    const resolved = new Map<string, string[]>();
+    const network: Network = {
+      ...bench.network.at('1.0.0.1'),
+      resolve: async (host) => resolved.get(host) ?? Promise.reject(new Error(`${host} is not known`)),
+    };
+    const [a, b] = [await bench.start('a', '1.0.0.1', {}, network), await bench.start('b', '1.0.0.2')];
+    const joined = a.join([{ host: 'timbala.example', port }]);
+    await bench.run(10_000);
+    assert.equal(await joined, 0);
+    resolved.set('timbala.example', ['1.0.0.1', '1.0.0.2']);
+    await bench.run(30_000);
+    await bench.run(30_000);
+    assert.deepEqual([a.members().length, b.members().length], [2, 2]);
+    a.stop();
   });
 
   test('needs an address to advertise where it binds every one', async () => {

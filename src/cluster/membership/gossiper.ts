@@ -24,6 +24,8 @@ import type { Effect, MemberChange } from './turn.ts';
 
 /** Streams that others may have open to us at a time. */
 const inboundStreamsMax = 128;
+/** Names of peers are resolved again in so long: they may come to stand for other addresses, or not be known yet. */
+const resolveIntervalMs = 30_000;
 /** What operators should know is logged once in so long for each event: others may cause it as often as they like. */
 const noticeIntervalMs = 10_000;
 /** Tries to find a port that is free for TCP and UDP, where the system may choose. */
@@ -62,6 +64,12 @@ export interface GossipCounters {
   streamBytesSent: number;
 }
 
+/** A name or an address, and a port. */
+export interface GossipPeer {
+  readonly host: string;
+  readonly port: number;
+}
+
 /** A stream with the timer that ends it. */
 interface TimedStream {
   readonly stream: NetworkStream;
@@ -94,6 +102,9 @@ export class Gossiper {
   readonly #contacts = new Map<string, ((error: string | undefined) => void)[]>();
   readonly #notices = new Map<string, { readonly nextMs: number; suppressedCount: number }>();
   readonly #leaveWaiters: (() => void)[] = [];
+  /** By `host:port`. */
+  readonly #peers = new Map<string, GossipPeer>();
+  #resolveTimer: Timer | undefined;
   #isStopped = false;
 
   /** Binds and begins. Throws NETWORK_BIND_FAILED, and GOSSIP_ADDRESS where there is no address to advertise. */
@@ -154,10 +165,12 @@ export class Gossiper {
 
   /**
    * Exchanges all that is known with each of these at once, and says how many answered. Names stand for all their addresses.
-   * They are also remembered, and tried again as long as no member is found there.
+   * They are also remembered, and tried again as long as no member is found there, names by what they stand for then.
    */
-  async join(peers: readonly { readonly host: string; readonly port: number }[]): Promise<number> {
+  async join(peers: readonly GossipPeer[]): Promise<number> {
+    for (const peer of peers) this.#peers.set(addressText(peer), peer);
     const addresses = await this.#resolve(peers);
+    this.#setResolveTimer();
     if (this.#isStopped || addresses.length === 0) return 0;
     const answers = addresses.map(
       (address) =>
@@ -171,6 +184,18 @@ export class Gossiper {
     this.remember(addresses);
     const errors = await Promise.all(answers);
     return errors.filter((error) => error === undefined).length;
+  }
+
+  #setResolveTimer(): void {
+    this.#resolveTimer?.cancel();
+    if (this.#isStopped) return;
+    this.#resolveTimer = this.#ports.clock.setTimer(resolveIntervalMs, () => void this.#resolveAgain());
+  }
+
+  async #resolveAgain(): Promise<void> {
+    const addresses = await this.#resolve([...this.#peers.values()]);
+    this.remember(addresses);
+    this.#setResolveTimer();
   }
 
   /** Addresses at which members may be found; tried now and then as long as none is known there. */
@@ -198,6 +223,7 @@ export class Gossiper {
   stop(): void {
     this.#isStopped = true;
     this.#wake?.timer.cancel();
+    this.#resolveTimer?.cancel();
     this.#datagrams.close();
     this.#listener.close();
     for (const { stream, timer } of [...this.#outbound.values(), ...this.#inbound.values()]) {
@@ -208,7 +234,7 @@ export class Gossiper {
     for (const done of this.#leaveWaiters) done();
   }
 
-  async #resolve(peers: readonly { readonly host: string; readonly port: number }[]): Promise<NetworkAddress[]> {
+  async #resolve(peers: readonly GossipPeer[]): Promise<NetworkAddress[]> {
     const found = await Promise.all(
       peers.map(async ({ host, port }) => {
         try {
@@ -226,6 +252,7 @@ export class Gossiper {
     return [...byText.values()];
   }
 
+  /** A datagram has come. */
   receive(bytes: Uint8Array, from: NetworkAddress): void {
     if (this.#isStopped) return;
     this.counters.packetsReceived++;
@@ -239,6 +266,7 @@ export class Gossiper {
     }
   }
 
+  /** A stream was opened to us. */
   accept(stream: NetworkStream, from: NetworkAddress): StreamHandlers {
     if (this.#isStopped || this.#inbound.size >= inboundStreamsMax) {
       this.counters.streamsRefused++;

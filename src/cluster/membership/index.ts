@@ -1,4 +1,10 @@
-export { type GossipCounters, Gossiper, type GossiperOptions, type GossiperPorts } from './gossiper.ts';
+export {
+  type GossipCounters,
+  Gossiper,
+  type GossiperOptions,
+  type GossiperPorts,
+  type GossipPeer,
+} from './gossiper.ts';
 export { Keyring } from './keyring.ts';
 export { defaultTiming, type GossipTiming, type MemberView, type NodeState } from './state.ts';
 export type { MemberChange } from './turn.ts';
