@@ -16,7 +16,7 @@ import {
 import { createTables } from './table';
 import { writeImage as writeImageOf, writeFrame as writeFrameOf, decodeImage as decodeImageOf } from './image';
 
-export { append } from './series';
+export { append, checkTimestamps } from './series';
 export { dropGeneration, freezeGeneration, openGeneration } from './generation';
 export { decodeHeader, decodeSamples, encodeSamples } from './log-samples';
 export {

@@ -152,7 +152,8 @@ function checkRows(generation: usize, rows: u32, samples: u32, refs: usize, samp
   return min(refPages, 1 + <i32>(seriesCount >> 16));
 }
 
-function checkTimestamps(samples: u32, timestamps: usize): bool {
+/** False where a timestamp is beyond what numbers elsewhere can say: `append` refuses such a batch. */
+export function checkTimestamps(samples: u32, timestamps: usize): bool {
   for (let i: u32 = 0; i < samples; i++) {
     const timestamp = load<i64>(timestamps + (<usize>i << 3));
     if (timestamp > TIMESTAMP_MAX || timestamp < -TIMESTAMP_MAX) return false;

@@ -21,6 +21,9 @@ export interface StoragePorts {
   readonly modules: KernelModules;
 }
 
+/** `written`: a client's, its pairs are marked, also when the log is replayed. `copied`: moved between the nodes of a cluster. */
+export type SampleOrigin = 'written' | 'copied';
+
 /** Part of a write that was refused; the rest of the request is stored. */
 export interface WriteRejection {
   /** A stable code: 'OUT_OF_BOUNDS_OLD', 'OUT_OF_BOUNDS_FUTURE', 'LABELS_INVALID', 'HISTOGRAM_UNSUPPORTED', 'DELETED', … */
@@ -134,4 +137,42 @@ export interface DeleteRequest {
   readonly series: readonly Labels[];
   readonly startMs: number;
   readonly endMs: number;
+}
+
+/** A write request that a coordinator decoded; the lane keeps its samples until they are released. */
+export interface DecodedRequest {
+  readonly writeId: number;
+  /** Of its valid samples. */
+  readonly samplesCount: number;
+  /** Of its valid samples: each once. */
+  readonly partitions: Uint16Array<ArrayBuffer>;
+  readonly rejections: readonly WriteRejection[];
+}
+
+/** Samples for another node: a sample record (docs/formats/log-samples.md) and what its references need on the way. */
+export interface SamplesForPeer {
+  /** What references mean changes with this number: with the head instance. */
+  readonly dictionary: number;
+  readonly samplesCount: number;
+  /** The reference of each row of `bytes`. */
+  readonly seriesRefs: Uint32Array<ArrayBuffer>;
+  /** Sum modulo 2⁶⁴, over the rows, of the first half of the series' fingerprint. */
+  readonly fingerprintSum: bigint;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** Samples from another node. `ownRefs[its reference]` is the lane's, under the lane's `dictionary`; unknown: 0xffffffff. */
+export interface SamplesFromPeer {
+  readonly dictionary: number;
+  readonly samplesCount: number;
+  readonly ownRefs: Uint32Array;
+  readonly fingerprintSum: bigint;
+  readonly bytes: Uint8Array;
+}
+
+/** Series that another node defined: its references, the lane's, and what the lane's mean. */
+export interface RegisteredSeries {
+  readonly dictionary: number;
+  readonly senderRefs: Uint32Array<ArrayBuffer>;
+  readonly ownRefs: Uint32Array<ArrayBuffer>;
 }

@@ -4,12 +4,13 @@ import type { Channel } from '../ports/index.ts';
 import type { Retention, StoragePorts } from './contracts.ts';
 import { createInlineChannel } from './inline-channel.ts';
 import { Keeper } from './keeper/keeper.ts';
-import { Lane, type LaneLimits } from './lane/lane.ts';
+import { Lane, type LaneLimits, type ReplicationOptions } from './lane/lane.ts';
 import { Reader } from './reader/reader.ts';
 
 export interface StorageOptions extends StoragePorts {
   readonly retention: Retention;
   readonly limits?: Partial<LaneLimits>;
+  readonly replication?: ReplicationOptions;
   readonly onFatal?: (error: unknown) => void;
   /** Two connected ends; a simulation brings its own, with delays. */
   readonly createChannel?: () => [Channel, Channel];
@@ -24,14 +25,16 @@ export interface InlineStorage {
 
 /** Opens the data directory, which it locks. The log of earlier runs is still being read: wait for `lane.replayed` to query. */
 export async function openStorage(options: StorageOptions): Promise<InlineStorage> {
-  const { retention, limits = {}, onFatal = () => undefined, createChannel = createInlineChannel, ...ports } = options;
+  const { retention, limits = {}, replication, onFatal = () => undefined, ...rest } = options;
+  const { createChannel = createInlineChannel, ...ports } = rest;
   const lock = ports.disk.lock('lock');
   try {
     const [laneToKeeper, keeperToLane] = createChannel();
     const [readerToLane, laneToReader] = createChannel();
     const [readerToKeeper, keeperToReader] = createChannel();
     const keeper = await Keeper.open({ ...ports, retention, lanes: [keeperToLane], onFatal });
-    const lane = await Lane.open({ ...ports, keeper: laneToKeeper, onFatal, limits });
+    const laneOptions = { ...ports, keeper: laneToKeeper, onFatal, limits };
+    const lane = await Lane.open(replication ? { ...laneOptions, replication } : laneOptions);
     lane.serve(laneToReader);
     keeper.serve(keeperToReader);
     const reader = await Reader.open({ ...ports, lane: readerToLane, keeper: readerToKeeper });

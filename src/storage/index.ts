@@ -1,13 +1,18 @@
 export type {
   CardinalityRow,
   DamageReport,
+  DecodedRequest,
   DeleteRequest,
   KeeperStatus,
   KernelModules,
   LaneStatus,
   MetricMetadata,
+  RegisteredSeries,
   ReplayReport,
   Retention,
+  SampleOrigin,
+  SamplesForPeer,
+  SamplesFromPeer,
   StoragePorts,
   TsdbStatus,
   WriteOutcome,
@@ -16,6 +21,6 @@ export type {
 export { type InlineStorage, openStorage, type StorageOptions } from './engine.ts';
 export { createInlineChannel } from './inline-channel.ts';
 export { Keeper, type KeeperOptions } from './keeper/keeper.ts';
-export { defaultLaneLimits, Lane, type LaneLimits, type LaneOptions } from './lane/lane.ts';
+export { defaultLaneLimits, Lane, type LaneLimits, type LaneOptions, type ReplicationOptions } from './lane/lane.ts';
 export { Reader, type ReaderOptions } from './reader/reader.ts';
 export { ReadSession } from './reader/session.ts';

@@ -26,6 +26,7 @@ export interface HeadExports {
     firstUsed: number,
     counts: number,
   ): number;
+  checkTimestamps(samples: number, timestamps: number): number;
   encodeSamples(
     rows: number,
     refs: number,

@@ -153,6 +153,11 @@ export class Head {
     return this.#staging;
   }
 
+  /** What `stage` or `decodeSamples` gave last. */
+  get staged(): StagedBatch {
+    return this.#staged();
+  }
+
   #staged(): Staging {
     assert(this.#staging, 'a batch is staged');
     return this.#staging;
@@ -326,6 +331,12 @@ export class Head {
     const { address } = this.#outputRegion;
     const count = kernel.exports.writePairs(rowsCount, refs, samplesEnd, timestamps, address) >>> 0;
     return kernel.floats.slice(address / 8, address / 8 + count) as Float64Array<ArrayBuffer>;
+  }
+
+  /** Whether every staged timestamp is one that can be stored: what an untrusted batch must be asked before `append`. */
+  hasValidTimestamps(): boolean {
+    const { samplesCount, addresses } = this.#staged();
+    return this.#kernel.exports.checkTimestamps(samplesCount, addresses.timestamps) !== 0;
   }
 
   /** The sum, modulo 2⁶⁴, of the first halves of the fingerprints of the staged rows. */

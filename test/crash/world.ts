@@ -5,7 +5,13 @@ import { setImmediate } from 'node:timers/promises';
 import { kib, mib, SeededRandom } from '../../src/base/index.ts';
 import { Labels, Matcher, SampleBuffer } from '../../src/model/index.ts';
 import type { Channel, Log } from '../../src/ports/index.ts';
-import { type InlineStorage, type LaneLimits, openStorage, type ReadSession } from '../../src/storage/index.ts';
+import {
+  type InlineStorage,
+  type LaneLimits,
+  openStorage,
+  type ReadSession,
+  type ReplicationOptions,
+} from '../../src/storage/index.ts';
 import { createInlineChannel } from '../../src/storage/inline-channel.ts';
 import { loadTestModule } from '../../src/wasm/test-modules.ts';
 import { encodeWriteRequest, wrapSnappy } from '../../src/wire/index.ts';
@@ -71,6 +77,7 @@ export interface WorldOptions {
   readonly retentionMs?: number;
   /** Messages between the actors take up to so many microtasks, at random, in order within a channel. */
   readonly delaysMax?: number;
+  readonly replication?: ReplicationOptions;
 }
 
 function delayedChannels(seed: number, delaysMax: number): () => [Channel, Channel] {
@@ -109,6 +116,7 @@ export async function openWorld(disk: SimDisk, options: WorldOptions = {}): Prom
       retention: { timeMs: options.retentionMs ?? 365 * 86_400_000 },
       limits: { headBytesMax: 64 * mib, wire: smallWire, ...options.limits },
       onFatal: (error) => fatal.push(error),
+      ...(options.replication ? { replication: options.replication } : {}),
       createChannel: options.delaysMax ? delayedChannels(options.seed ?? 1, options.delaysMax) : createInlineChannel,
     }),
   );

@@ -77,12 +77,14 @@ export class Generations {
 
   /**
    * Starts a new head where the present one is mostly dead series. At most two heads live, so that memory stays bounded.
-   * The caller must forget the references of the old one. Nothing happens while one of its generations is active.
+   * The caller must forget the references of the old one. Nothing happens while one of its generations is active. Series that
+   * passed through since the last call (a coordinator's, of other nodes) are not dead.
    */
   replaceHeadIfDead(): boolean {
     const { head } = this.current;
     const { registryBytes, bytesMax } = head.stats();
     const dead = head.deadSeriesShare();
+    head.clearPassing();
     const worthwhile = dead > deadSeriesShareMax || (registryBytes > registryShareMax * bytesMax && dead > 0.1);
     const inUse = this.#live.some((generation) => generation.active);
     if (!worthwhile || inUse || this.#heads.length > 1) return false;

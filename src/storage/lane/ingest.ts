@@ -4,7 +4,7 @@
 import { hasCode } from '../../base/index.ts';
 import { decodeLabels } from '../../model/index.ts';
 import { rejectedRef, type StagedBatch, type WireBatch, type WireKernel } from '../../wasm/index.ts';
-import type { WriteOutcome, WriteRejection } from '../contracts.ts';
+import type { SampleOrigin, WriteOutcome, WriteRejection } from '../contracts.ts';
 import type { Generation, LiveHead } from '../head/generations.ts';
 import { frameTypes } from '../log/frame.ts';
 import type { LogWriter } from '../log/log-writer.ts';
@@ -16,7 +16,8 @@ export interface Bounds {
   readonly maxMs: number;
 }
 
-type Columns = Pick<StagedBatch, 'refs' | 'samplesEnd' | 'timestampsMs' | 'valueBits'>;
+/** Rows and samples, as the kernels know them (head-contract.ts). */
+export type Columns = Pick<StagedBatch, 'refs' | 'samplesEnd' | 'timestampsMs' | 'valueBits'>;
 
 export class Ingest {
   readonly #wire: WireKernel;
@@ -39,21 +40,44 @@ export class Ingest {
    * the head took is not acknowledged).
    */
   store(batch: WireBatch, generation: Generation, tombstones: TombstoneIndex): WriteOutcome {
-    const { live } = generation;
+    const { columns, rejections } = this.take(batch, generation.live, tombstones);
+    if (columns.timestampsMs.length === 0) return { samplesCount: 0, duplicatesCount: 0, rejections };
+    stage(generation.live, columns);
+    const { appended, duplicates } = this.appendStaged(generation, 'written');
+    return { samplesCount: appended + duplicates, duplicatesCount: duplicates, rejections };
+  }
+
+  /**
+   * Registers the batch's new series, and gives its columns without what is deleted: views of the wire kernel's memory, or
+   * copies. Throws HEAD_MEMORY_FULL.
+   */
+  take(
+    batch: WireBatch,
+    live: LiveHead,
+    tombstones: TombstoneIndex,
+  ): { columns: Columns; rejections: WriteRejection[] } {
     const rejections: WriteRejection[] = batch.rejections.map(({ reason, text, samplesCount }) => ({
       reason,
       text,
       samplesCount,
     }));
     registerNew(batch, live, rejections);
-    if (batch.samplesCount === 0) return { samplesCount: 0, duplicatesCount: 0, rejections };
-    let columns = columnsOf(batch);
-    if (!tombstones.isEmpty) columns = withoutDeleted(columns, live, tombstones, rejections);
-    stage(live, columns);
+    const { references, samplesEnd, timestampsMs, valueBits } = batch;
+    const columns = { refs: references, samplesEnd, timestampsMs, valueBits };
+    if (tombstones.isEmpty || batch.samplesCount === 0) return { columns, rejections };
+    const { kept, droppedCount, firstDropped } = withoutDeleted(columns, live, tombstones);
+    if (firstDropped) rejections.push({ reason: 'DELETED', text: firstDropped, samplesCount: droppedCount });
+    return { columns: kept, rejections };
+  }
+
+  /** Appends what is staged in the generation's head to the generation and to the log. Errors as `store`. */
+  appendStaged(generation: Generation, origin: SampleOrigin): { appended: number; duplicates: number } {
+    const { live } = generation;
     const { appended, duplicates, firstUsed } = live.head.append(generation.slot);
     if (firstUsed.length > 0) this.#logSeries(live, firstUsed);
-    if (appended + duplicates > 0) this.#log.append(frameTypes.samples, live.head.encodeSamples());
-    return { samplesCount: appended + duplicates, duplicatesCount: duplicates, rejections };
+    const type = origin === 'written' ? frameTypes.samples : frameTypes.copiedSamples;
+    if (appended + duplicates > 0) this.#log.append(type, live.head.encodeSamples());
+    return { appended, duplicates };
   }
 
   #logSeries({ reader }: LiveHead, refs: Uint32Array): void {
@@ -61,11 +85,6 @@ export class Ingest {
     for (const ref of refs) this.#series.add(ref, reader.fingerprint(ref), reader.labelBytes(ref));
     this.#log.append(frameTypes.series, this.#series.payload());
   }
-}
-
-function columnsOf(batch: WireBatch): Columns {
-  const { references, samplesEnd, timestampsMs, valueBits } = batch;
-  return { refs: references, samplesEnd, timestampsMs, valueBits };
 }
 
 function registerNew(batch: WireBatch, { head }: LiveHead, rejections: WriteRejection[]): void {
@@ -82,7 +101,8 @@ function registerNew(batch: WireBatch, { head }: LiveHead, rejections: WriteReje
   }
 }
 
-function stage({ head }: LiveHead, columns: Columns): void {
+/** Copies columns into the head's staging area. */
+export function stage({ head }: LiveHead, columns: Columns): void {
   const staged = head.stage(columns.refs.length, columns.timestampsMs.length);
   staged.refs.set(columns.refs);
   staged.samplesEnd.set(columns.samplesEnd);
@@ -91,12 +111,11 @@ function stage({ head }: LiveHead, columns: Columns): void {
 }
 
 /** The columns without samples in deleted ranges; deletes are rare, so this copies only where there is something to drop. */
-function withoutDeleted(
+export function withoutDeleted(
   columns: Columns,
   { reader }: LiveHead,
   tombstones: TombstoneIndex,
-  rejections: WriteRejection[],
-): Columns {
+): { readonly kept: Columns; readonly droppedCount: number; readonly firstDropped: string | undefined } {
   const { refs, samplesEnd, timestampsMs, valueBits } = columns;
   const kept: number[] = [];
   const keptEnd = new Uint32Array(refs.length);
@@ -115,14 +134,16 @@ function withoutDeleted(
     keptEnd[row] = kept.length;
     first = end;
   }
-  if (firstDropped === undefined) return columns;
-  const samplesCount = timestampsMs.length - kept.length;
-  rejections.push({ reason: 'DELETED', text: firstDropped, samplesCount });
+  if (firstDropped === undefined) return { kept: columns, droppedCount: 0, firstDropped };
   const keptTimestampsMs = new BigInt64Array(kept.length);
   const keptBits = new BigUint64Array(kept.length);
   for (const [at, index] of kept.entries()) {
     keptTimestampsMs[at] = timestampsMs[index] as bigint;
     keptBits[at] = valueBits[index] as bigint;
   }
-  return { refs, samplesEnd: keptEnd, timestampsMs: keptTimestampsMs, valueBits: keptBits };
+  return {
+    kept: { refs: refs.slice(), samplesEnd: keptEnd, timestampsMs: keptTimestampsMs, valueBits: keptBits },
+    droppedCount: timestampsMs.length - kept.length,
+    firstDropped,
+  };
 }

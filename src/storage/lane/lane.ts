@@ -4,16 +4,18 @@
 // says everything about the log; samples in the head that were never acknowledged (a failed log write) may become visible.
 import { gib, hasCode, hourMs, mib, minuteMs, RpcPeer, secondMs, TimbalaError } from '../../base/index.ts';
 import type { Channel, Timer } from '../../ports/index.ts';
-import { WireKernel, type WireLimits } from '../../wasm/index.ts';
+import { type WireBatch, WireKernel, type WireLimits } from '../../wasm/index.ts';
 import type { LaneStatus, MetricMetadata, ReplayReport, StoragePorts, WriteOutcome } from '../contracts.ts';
-import { type Generation, Generations } from '../head/generations.ts';
+import { type Generation, Generations, type LiveHead } from '../head/generations.ts';
 import { listSegments, type LogSegment } from '../log/log-reader.ts';
 import { LogWriter } from '../log/log-writer.ts';
 import type { KeeperForLane, LaneForKeeper, Policy, Served } from '../protocol.ts';
+import { StateFiles } from '../state/state-files.ts';
 import { TombstoneIndex } from '../tombstones.ts';
 import { Ingest } from './ingest.ts';
 import { MetadataStore } from './metadata-store.ts';
 import { Replay } from './replay.ts';
+import { LaneReplication } from './replication.ts';
 import { ReaderConnection } from './snapshots.ts';
 
 export interface LaneLimits {
@@ -55,6 +57,16 @@ export interface LaneOptions extends StoragePorts {
   /** The process must end: what is on disk is unknown, or the head is broken. It replays on its next start. */
   readonly onFatal: (error: unknown) => void;
   readonly limits?: Partial<LaneLimits>;
+  /** Given where the node is a member of a cluster. */
+  readonly replication?: ReplicationOptions;
+}
+
+export interface ReplicationOptions {
+  /**
+   * Asked for before log is removed that implies marks; what it resolves with becomes the durable state `marks` before. Every
+   * append that the removed log holds has resolved a macrotask earlier.
+   */
+  readonly onLogCut: () => Promise<Uint8Array>;
 }
 
 const tickMs = 30 * secondMs;
@@ -73,6 +85,11 @@ export class Lane {
   readonly #wire: WireKernel;
   readonly #log: LogWriter;
   readonly #ingest: Ingest;
+  /** What replication asks of this lane. */
+  readonly replication: LaneReplication;
+  /** Durable states of the replication's protocols. */
+  readonly state: StateFiles;
+  readonly #replayedPairs = new Set<number>();
   readonly #generations: Generations;
   readonly #metadata: MetadataStore;
   #policy: Policy;
@@ -141,6 +158,8 @@ export class Lane {
       onGenerationFailed: (generation, error) => this.#recoverFromFailedWrite(generation, error),
     });
     this.#ingest = new Ingest(this.#wire, this.#log);
+    this.replication = this.#openReplication();
+    this.state = new StateFiles(disk, options.onFatal);
     this.#removeLog(flushedGeneration);
     const segments = listSegments(disk, lane);
     this.#lastNumber = Math.max(flushedGeneration, segments.at(-1)?.generation ?? 0);
@@ -174,21 +193,59 @@ export class Lane {
 
   // Synchronous, so that a body is decoded, appended and logged without another one in between.
   #store(body: Uint8Array): WriteOutcome {
+    return this.#withActive((active) => {
+      const batch = this.#decode(body);
+      const outcome = this.#ingest.store(batch, active, this.#tombstones);
+      this.#activeSamplesCount += outcome.samplesCount;
+      return outcome;
+    });
+  }
+
+  #decode(body: Uint8Array): WireBatch {
+    const batch = this.#ingest.decode(body, this.#bounds());
+    for (const entry of batch.metadata) this.#metadata.add(entry);
+    return batch;
+  }
+
+  /** Runs `work` on the active generation, and freezes it where that filled it. Throws LANE_BUSY. */
+  #withActive<Result>(work: (active: Generation) => Result): Result {
     if (this.#closing) throw this.#busy('the node is stopping');
     if (this.#log.pendingBytes > this.#limits.pendingBytesMax) throw this.#busy('the disk is slower than the writers');
     const active = this.#active ?? this.#openActiveOrBusy();
-    const batch = this.#ingest.decode(body, this.#bounds());
-    for (const entry of batch.metadata) this.#metadata.add(entry);
     try {
-      const outcome = this.#ingest.store(batch, active, this.#tombstones);
-      this.#activeSamplesCount += outcome.samplesCount;
+      const result = work(active);
       this.#freezeIfFull(active);
-      return outcome;
+      return result;
     } catch (error) {
       if (!hasCode(error, 'HEAD_MEMORY_FULL')) throw error;
       this.#freezeActive('memory-full');
       throw this.#busy('the memory for recent samples is full; it is being written to parts');
     }
+  }
+
+  #openReplication(): LaneReplication {
+    const tombstones = (): TombstoneIndex => this.#tombstones;
+    const head = (): LiveHead => this.#generations.current;
+    return new LaneReplication({
+      ingest: this.#ingest,
+      decode: (body) => {
+        this.#totals.requests++;
+        return this.#decode(body);
+      },
+      withActive: (work) => this.#withActive(work),
+      get tombstones() {
+        return tombstones();
+      },
+      get head() {
+        return head();
+      },
+      commit: () => this.#log.commit(),
+      countSamples: (appended, duplicates) => {
+        this.#activeSamplesCount += appended + duplicates;
+        this.#totals.samples += appended + duplicates;
+        this.#totals.duplicates += duplicates;
+      },
+    });
   }
 
   #bounds(): { minMs: number; maxMs: number } {
@@ -285,6 +342,7 @@ export class Lane {
     for (;;) {
       if (this.#closing) return;
       try {
+        if (final) await this.#saveMarks();
         const { catalogVersion } = await this.#keeper.call('flush', request);
         this.#catalogVersionMin = catalogVersion;
         break;
@@ -297,6 +355,15 @@ export class Lane {
     generation.flushed = true;
     this.#generations.dropObsolete();
     if (final) this.#removeLog(number);
+  }
+
+  // The log that goes with this flush is what would mark its pairs again after a crash.
+  async #saveMarks(): Promise<void> {
+    const { replication } = this.#options;
+    if (!replication) return;
+    await this.replication.settled();
+    await this.#delay(0);
+    this.state.save('marks', await replication.onLogCut());
   }
 
   #delay(delayMs: number): Promise<void> {
@@ -329,6 +396,7 @@ export class Lane {
       },
       isFull: (generation) => this.#isMemoryFull(generation),
       isClosing: () => this.#closing,
+      ...(this.#options.replication ? { onWritten: (pairs: Float64Array) => this.#addReplayedPairs(pairs) } : {}),
     });
     // Not before the constructor has returned.
     await Promise.resolve();
@@ -342,6 +410,19 @@ export class Lane {
       if (!this.#closing) this.#options.onFatal(error);
       throw error;
     }
+  }
+
+  #addReplayedPairs(pairs: Float64Array): void {
+    for (const pair of pairs) this.#replayedPairs.add(pair);
+  }
+
+  /**
+   * The pairs (window number × 65,536 + partition) whose samples the log of earlier runs held as written by clients; empty
+   * where no replication was asked for. Resolves when that log has been read.
+   */
+  async replayedPairs(): Promise<Float64Array<ArrayBuffer>> {
+    await this.replayed;
+    return Float64Array.from(this.#replayedPairs);
   }
 
   #scheduleTick(): void {

@@ -25,6 +25,8 @@ export interface ReplayOptions {
   readonly flushPartly: (generation: Generation) => Promise<void>;
   readonly isFull: (generation: Generation) => boolean;
   readonly isClosing: () => boolean;
+  /** Told the pairs (Head.stagedPairs) of each record of samples that clients wrote. */
+  readonly onWritten?: (pairs: Float64Array) => void;
 }
 
 export class Replay {
@@ -111,13 +113,14 @@ export class Replay {
     const { head } = target.live;
     if (type === frameTypes.series) {
       readSeriesRecord(payload, (ref, fingerprint, labels) => this.#setRef(ref, head.register(labels, fingerprint)));
-    } else if (type === frameTypes.samples) {
+    } else if (type === frameTypes.samples || type === frameTypes.copiedSamples) {
       const { refs } = head.decodeSamples(payload);
       for (let row = 0; row < refs.length; row++) {
         const ref = this.#refs[refs[row] as number] ?? unknownRef;
         if (ref === unknownRef) this.#lostRowsCount++;
         refs[row] = ref;
       }
+      if (type === frameTypes.samples) this.#options.onWritten?.(head.stagedPairs());
       const { appended, duplicates } = head.append(target.slot);
       this.#samplesCount += appended + duplicates;
     }

@@ -17,6 +17,8 @@ export const frameTypes = {
   samples: 2,
   /** The generation was ended in order: every frame before is durable. No payload. */
   end: 3,
+  /** As `samples`, but moved here by another node of the cluster: no client wrote them to this one. */
+  copiedSamples: 4,
 } as const;
 
 export interface SegmentHeader {
