@@ -40,11 +40,6 @@ const range = struct({ first: uvarint, last: uvarint });
 const windowDigest = struct({ windowStartMs: integer, samplesCount: uvarint, sum: uint128 });
 export const nothing = struct({});
 
-export const helloRequest = struct({
-  /** What is wanted besides the exchange of records. */
-  wants: word('nothing', 'join'),
-});
-
 export const marksRequest = struct({ fromMs: integer, toMs: integer });
 
 export const marksReply = struct({
@@ -87,9 +82,17 @@ export const compareReply = struct({
   differing: list(list(integer)),
 });
 
-/** Ends a comparison: what differed was sent. */
-export const copyRequest = struct({ partition: uvarint });
+export const copyRequest = struct({
+  partition: uvarint,
+  /** Ends a comparison: what differed was sent, others may compare. */
+  isLast: boolean,
+});
 
 export const pullRequest = struct({ scope, range });
-/** The samples lie in the frame; more of the same scope and range come for the next part. */
-export const pullReply = struct({ isLast: boolean });
+/** Incomplete: too much for one frame, to be asked for by smaller ranges. */
+export const pullReply = struct({ isComplete: boolean });
+
+export const writeRequest = struct({
+  /** The receiver owns none of it: it may refuse when busy. */
+  isHint: boolean,
+});

@@ -1,0 +1,191 @@
+// Requests between nodes. Whatever is asked, both sides first come to hold the same record: a request carries the hash of the
+// sender's; where the receiver's differs, it does nothing but answer with its own, and is asked again with the union.
+import { ByteReader, ByteWriter, errorMessage, TimbalaError } from '../base/index.ts';
+import type { Codec, Encoded } from './codec.ts';
+import type {
+  MessageKind,
+  NodeName,
+  PeerFrame,
+  PeerLinks,
+  ReceivedFrame,
+  ReceivedSamples,
+  RecordHash,
+  SamplesPayload,
+  StoreId,
+} from './contracts.ts';
+import { replyHeader, requestHeader } from './messages.ts';
+import { ClusterRecord } from './record/index.ts';
+import type { NodeState } from './state.ts';
+
+const attemptsMax = 4;
+
+export interface Question<Request, Reply> {
+  readonly kind: MessageKind;
+  /** Kinds are few (they are priorities); the topic tells questions of a kind apart. */
+  readonly topic: string;
+  readonly request: Codec<Request>;
+  readonly reply: Codec<Reply>;
+}
+
+export interface Answer<Reply> {
+  readonly body: Reply;
+  /** Of the node that answered. */
+  readonly store: StoreId;
+  /** The view in force there from the beginning of the answer to its end. */
+  readonly viewHash: RecordHash;
+  readonly samples: ReceivedSamples | undefined;
+}
+
+export interface Asked<Request> {
+  readonly from: NodeName;
+  readonly store: StoreId;
+  readonly body: Request;
+  readonly samples: ReceivedSamples | undefined;
+}
+
+type Handler<Request, Reply> = (
+  asked: Asked<Request>,
+) => Promise<{ body: Reply; samples?: SamplesPayload | undefined }>;
+
+export class Exchange {
+  readonly #state: NodeState;
+  readonly #links: PeerLinks;
+  readonly #handlers = new Map<
+    string,
+    (frame: ReceivedFrame, reader: ByteReader, from: NodeName, store: StoreId) => Promise<PeerFrame>
+  >();
+  /** The last hash that a peer showed: saves the round trip in which it would ask for the record. */
+  readonly #hashes = new Map<NodeName, RecordHash>();
+
+  constructor(state: NodeState, links: PeerLinks) {
+    this.#state = state;
+    this.#links = links;
+    links.onRequest = (from, frame) => this.#take(from, frame);
+  }
+
+  /** Registers who answers a question. */
+  answer<Request, Reply>(question: Question<Request, Reply>, handler: Handler<Request, Reply>): void {
+    this.#handlers.set(question.topic, async (frame, reader, from, store) => {
+      const body = question.request.read(reader);
+      const viewHash = this.#state.view.hash;
+      const { body: reply, samples } = await handler({ from, store, body, samples: frame.samples });
+      const isSameView = this.#state.view.hash === viewHash;
+      const writer = this.#header('done', isSameView ? viewHash : '', undefined);
+      question.reply.write(writer, reply);
+      return { kind: frame.kind, body: writer.copy(), samples };
+    });
+  }
+
+  /**
+   * Asks a node. Both have held the same record when it began to answer, and what it has learnt since is merged here. Throws
+   * PEER_… errors, and what the other refused with.
+   */
+  async ask<Request, Reply>(
+    to: NodeName,
+    question: Question<Request, Reply>,
+    request: Request,
+    deadlineMs: number,
+    samples?: SamplesPayload,
+  ): Promise<Answer<Reply>> {
+    const { clock } = this.#state;
+    const endMs = clock.monotonicMs() + deadlineMs;
+    for (let attempt = 0; attempt < attemptsMax; attempt++) {
+      const leftMs = endMs - clock.monotonicMs();
+      if (leftMs <= 0) break;
+      const frame = await this.#links.request(to, this.#request(to, question, request, samples), leftMs);
+      const reader = new ByteReader(frame.body);
+      const header = replyHeader.read(reader);
+      this.#state.noteClock(to, header.sentMs);
+      if (header.record) {
+        const theirs = ClusterRecord.decode(header.record);
+        this.#hashes.set(to, theirs.hash);
+        await this.#state.merge(theirs);
+      }
+      if (header.status === 'refused') throw new TimbalaError(header.code, `${to}: ${header.reason}`);
+      if (header.status === 'done') {
+        const body = question.reply.read(reader);
+        return { body, store: header.store, viewHash: header.viewHash, samples: frame.samples };
+      }
+    }
+    throw new TimbalaError('PEER_TIMEOUT', `${to} and this node did not come to hold one record in ${deadlineMs} ms`);
+  }
+
+  #request<Request, Reply>(
+    to: NodeName,
+    question: Question<Request, Reply>,
+    request: Request,
+    samples: SamplesPayload | undefined,
+  ): PeerFrame {
+    const { record, store, clock } = this.#state;
+    const writer = new ByteWriter();
+    writer.string(question.topic);
+    requestHeader.write(writer, {
+      clusterId: record.clusterId,
+      store: store.id,
+      recordHash: record.hash,
+      record: this.#hashes.get(to) === record.hash ? undefined : record.encode(),
+      sentMs: clock.nowMs(),
+    });
+    question.request.write(writer, request);
+    return { kind: question.kind, body: writer.copy(), samples };
+  }
+
+  #header(status: Encoded<typeof replyHeader>['status'], viewHash: string, refusal: unknown): ByteWriter {
+    const { record, store, clock } = this.#state;
+    const writer = new ByteWriter();
+    const code = refusal instanceof TimbalaError ? refusal.code : '';
+    replyHeader.write(writer, {
+      status,
+      store: store.id,
+      viewHash,
+      record: status === 'done' && viewHash !== '' ? undefined : record.encode(),
+      sentMs: clock.nowMs(),
+      code: code || 'PEER_FAILED',
+      reason: refusal === undefined ? '' : errorMessage(refusal),
+    });
+    return writer;
+  }
+
+  async #take(from: NodeName, frame: ReceivedFrame): Promise<PeerFrame> {
+    const state = this.#state;
+    try {
+      const reader = new ByteReader(frame.body);
+      const topic = reader.string();
+      const header = requestHeader.read(reader);
+      // A node that is of no cluster yet asks for one to join.
+      if (header.clusterId === '') {
+        return { kind: frame.kind, body: this.#header('record', state.view.hash, undefined).copy() };
+      }
+      if (header.clusterId !== state.record.clusterId) {
+        throw new TimbalaError(
+          'CLUSTER_OTHER',
+          `this node is of cluster ${state.record.clusterId}, not ${header.clusterId}`,
+        );
+      }
+      state.noteClock(from, header.sentMs);
+      if (header.record) await state.merge(ClusterRecord.decode(header.record));
+      this.#hashes.set(from, header.recordHash);
+      if (header.recordHash !== state.record.hash) {
+        return { kind: frame.kind, body: this.#header('record', state.view.hash, undefined).copy() };
+      }
+      const handler = this.#handlers.get(topic);
+      if (!handler) throw new TimbalaError('PEER_UNKNOWN', `no answer to ${topic}; a later version may have one`);
+      return await handler(frame, reader, from, header.store);
+    } catch (error) {
+      // Closes the connection: only the links can do that.
+      if (error instanceof TimbalaError && error.code === 'PEER_DICTIONARY') throw error;
+      return { kind: frame.kind, body: this.#header('refused', state.view.hash, error).copy() };
+    }
+  }
+}
+
+/** The record of the cluster that a node is of, asked by one that is of none yet. Throws PEER_… errors. */
+export async function fetchRecord(links: PeerLinks, from: NodeName, deadlineMs: number): Promise<ClusterRecord> {
+  const writer = new ByteWriter();
+  writer.string('join');
+  requestHeader.write(writer, { clusterId: '', store: '', recordHash: '', record: undefined, sentMs: 0 });
+  const frame = await links.request(from, { kind: 'hello', body: writer.copy() }, deadlineMs);
+  const { record } = replyHeader.read(new ByteReader(frame.body));
+  if (!record) throw new TimbalaError('PEER_FAILED', `${from} gave no record`);
+  return ClusterRecord.decode(record);
+}

@@ -1,0 +1,267 @@
+// One node of a cluster: its state, its share of every protocol, and its life: founding or joining a cluster, coming back to
+// one, leaving it. Everything outside is a port, so that the simulator runs whole clusters of these in one thread.
+import { errorMessage, TimbalaError } from '../base/index.ts';
+import type { Clock, Log, Random, Timer } from '../ports/index.ts';
+import type { DecodedWrite, DeleteRequest, LocalStore, NodeName, PeerLinks, Selection } from './contracts.ts';
+import { decisions, type Decisions, type OwnerToken, ownerToken, replicasCount } from './decisions.ts';
+import { Exchange, fetchRecord, type Question } from './exchange.ts';
+import { nothing } from './messages.ts';
+import type { PlanInput, ReadPlan } from './read/index.ts';
+import { type ClusterRead, Reader } from './read/index.ts';
+import { Dropper } from './rebalance/index.ts';
+import { ClusterRecord, type Member } from './record/index.ts';
+import { Comparer, Repairer } from './repair/index.ts';
+import { Writer } from './replicate/index.ts';
+import { NodeState } from './state.ts';
+import { type ClusterTiming, defaultClusterTiming } from './timing.ts';
+import type { Place } from './view.ts';
+
+const helloQuestion: Question<object, object> = { kind: 'hello', topic: 'hello', request: nothing, reply: nothing };
+
+export interface ClusterNodeOptions {
+  readonly name: NodeName;
+  readonly address: string;
+  readonly zone: string;
+  /** Thousandths of the usual share. */
+  readonly weight: number;
+  /** Where a cluster may be found; none: this node founds one and acknowledges alone. */
+  readonly peers: readonly NodeName[];
+  readonly partitionsCount: number;
+  readonly place: Place;
+  readonly timing?: Partial<ClusterTiming>;
+  readonly decisions?: Decisions;
+}
+
+export interface ClusterPorts {
+  readonly store: LocalStore;
+  readonly links: PeerLinks;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+export class ClusterNode {
+  readonly state: NodeState;
+  readonly writer: Writer;
+  readonly reader: Reader;
+  readonly comparer: Comparer;
+  readonly repairer: Repairer;
+  readonly dropper: Dropper;
+  readonly #exchange: Exchange;
+  readonly #random: Random;
+  readonly #timing: ClusterTiming;
+  /** Members that have this node's entry on disk, while it joins. */
+  readonly #storedBy = new Set<OwnerToken>();
+  #timer: Timer | undefined;
+  #isStopped = false;
+
+  private constructor(options: ClusterNodeOptions, ports: ClusterPorts, timing: ClusterTiming, record: ClusterRecord) {
+    const { name, place } = options;
+    const { store, clock, log, links, random } = ports;
+    this.#timing = timing;
+    this.#random = random;
+    this.state = new NodeState({ name, store, clock, log, place, decisions: options.decisions ?? decisions }, record);
+    this.#exchange = new Exchange(this.state, links);
+    this.#exchange.answer(helloQuestion, async () => ({ body: {} }));
+    this.writer = new Writer(this.state, this.#exchange, timing);
+    this.reader = new Reader(this.state, this.#exchange, timing, options.partitionsCount);
+    this.comparer = new Comparer(this.state, this.#exchange, timing);
+    this.repairer = new Repairer(this.state, this.comparer, timing, () => random.float());
+    this.dropper = new Dropper(this.state, timing);
+  }
+
+  /**
+   * Brings a node up: from its own record where it has one; otherwise it joins the cluster of a peer, or founds one.
+   * Resolves when it takes part (the log may still be replayed, a join still be confirmed). Throws CLUSTER_NOT_FOUND where
+   * no peer knows a cluster and this node is not the one to found it: to be tried again.
+   */
+  static async start(options: ClusterNodeOptions, ports: ClusterPorts): Promise<ClusterNode> {
+    const timing = { ...defaultClusterTiming, ...options.timing };
+    const saved = await ports.store.loadState('record');
+    let record = saved && ClusterRecord.decode(saved);
+    if (!record?.member(options.name)) {
+      record = await enterCluster(options, ports, timing);
+      await ports.store.saveState('record', record.encode());
+    }
+    const node = new ClusterNode(options, ports, timing, record);
+    await node.state.load();
+    node.#run();
+    void node.state.finishStart().catch((error: unknown) => {
+      ports.log.error('replay-failed', { reason: errorMessage(error) });
+    });
+    return node;
+  }
+
+  #run(): void {
+    this.#tick();
+    this.repairer.start();
+    this.dropper.start();
+  }
+
+  /** Stops the loops; requests under way end by themselves. */
+  stop(): void {
+    this.#isStopped = true;
+    this.#timer?.cancel();
+    this.repairer.stop();
+    this.dropper.stop();
+  }
+
+  #tick(): void {
+    if (this.#isStopped) return;
+    this.#timer = this.state.clock.setTimer(this.#timing.recordIntervalMs, () => {
+      void this.#greet().finally(() => this.#tick());
+    });
+  }
+
+  /** Exchanges records with a member chosen at random; a joining node counts who has its entry. */
+  async #greet(): Promise<void> {
+    const { record, name } = this.state;
+    const others = record.members.filter((member) => member.name !== name);
+    const peer = others[Math.floor(this.#random.float() * others.length)];
+    try {
+      if (peer) await this.#hello(peer.name);
+      await this.#activate();
+      await this.state.settle();
+    } catch (error) {
+      this.state.log.debug('hello-failed', { peer: peer?.name, reason: errorMessage(error) });
+    }
+  }
+
+  /** After it both hold the same record, on disk; gives the token of who answered. */
+  async #hello(to: NodeName): Promise<OwnerToken> {
+    const answer = await this.#exchange.ask(to, helloQuestion, {}, this.#timing.askDeadlineMs);
+    const token = ownerToken(to, answer.store);
+    if (this.state.self?.state === 'joining') this.#storedBy.add(token);
+    return token;
+  }
+
+  async #activate(): Promise<void> {
+    const { decisions, record, name, self } = this.state;
+    if (self?.state !== 'joining' || !decisions.isJoinConfirmed(record, name, this.#storedBy)) return;
+    await this.state.change((current) =>
+      current.isStore(name, this.state.store.id, 'joining') ? current.withOwn(name, { state: 'active' }) : current,
+    );
+  }
+
+  write(decoded: DecodedWrite): Promise<void> {
+    return this.writer.write(decoded);
+  }
+
+  read(selection: Selection, plan?: (input: PlanInput) => ReadPlan): Promise<ClusterRead> {
+    return this.reader.read(selection, plan);
+  }
+
+  /** Resolves when two active members have the delete on disk. Throws DELETE_UNAVAILABLE: it may yet take effect. */
+  async delete(request: DeleteRequest): Promise<void> {
+    const { name, store, clock } = this.state;
+    if (this.state.self?.state !== 'active') {
+      throw new TimbalaError('DELETE_UNAVAILABLE', `${name} is no active member; ask another node`);
+    }
+    const clipped = { ...request, toMs: Math.min(request.toMs, clock.nowMs()) };
+    await this.state.change((record) => record.withDelete(clipped));
+    const storedBy = new Set([ownerToken(name, store.id)]);
+    for (const member of this.state.record.actives) {
+      if (this.state.decisions.isDeleteStored(this.state.record, storedBy)) return;
+      if (member.name === name) continue;
+      const token = await this.#hello(member.name).catch(() => undefined);
+      if (token) storedBy.add(token);
+    }
+    if (this.state.decisions.isDeleteStored(this.state.record, storedBy)) return;
+    throw new TimbalaError('DELETE_UNAVAILABLE', 'too few nodes have stored the delete; send it again');
+  }
+
+  async setRetention(durationMs: number): Promise<void> {
+    await this.state.change((record) => record.withRetention(durationMs, this.state.name));
+  }
+
+  /** This node gives up what it owns, hands over what it holds, and is then `left`. */
+  async decommission(isForced = false): Promise<void> {
+    const { record, name, self } = this.state;
+    if (self?.state !== 'active')
+      throw new TimbalaError('CLUSTER_NOT_ACTIVE', `${name} is ${self?.state ?? 'no member'}`);
+    if (record.actives.length <= replicasCount && !isForced) {
+      throw new TimbalaError(
+        'CLUSTER_TOO_SMALL',
+        `${record.actives.length} active nodes for ${replicasCount} copies; add one first, or force it`,
+      );
+    }
+    await this.state.change((current) =>
+      current.isStore(name, this.state.store.id, 'active') ? current.withOwn(name, { state: 'leaving' }) : current,
+    );
+  }
+
+  /** Gives a node up that will not come back; refused while it answers. */
+  async remove(target: NodeName): Promise<void> {
+    const isAnswering = await this.#hello(target).then(
+      () => true,
+      () => false,
+    );
+    if (isAnswering) throw new TimbalaError('CLUSTER_ALIVE', `${target} answers; decommission it there`);
+    await this.state.change((record) => record.withRemoved(target));
+  }
+}
+
+/** The record of a cluster with this node in it as `joining`, or of a new one. */
+async function enterCluster(
+  options: ClusterNodeOptions,
+  ports: ClusterPorts,
+  timing: ClusterTiming,
+): Promise<ClusterRecord> {
+  const { name, peers } = options;
+  const failures: string[] = [];
+  for (const peer of peers) {
+    if (peer === name) continue;
+    try {
+      return joined(await fetchRecord(ports.links, peer, timing.askDeadlineMs), options, ports.store.id);
+    } catch (error) {
+      failures.push(errorMessage(error));
+    }
+  }
+  // Of nodes that start together, all must agree who founds the cluster that the others join.
+  const isFounder = peers.every((peer) => name <= peer);
+  if (peers.length === 0 || isFounder) return founded(options, ports);
+  throw new TimbalaError('CLUSTER_NOT_FOUND', `no peer knows a cluster to join (${failures.join('; ')}); trying again`);
+}
+
+function founded(options: ClusterNodeOptions, ports: ClusterPorts): ClusterRecord {
+  const id = new Uint8Array(16);
+  ports.random.fill(id);
+  const clusterId = Array.from(id, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return ClusterRecord.empty(clusterId).with({
+    ...ownEntry(options, ports.store.id),
+    state: 'active',
+    // With peers it acknowledges nothing before another is active: nobody may come to depend on it alone.
+    alone: options.peers.length === 0 ? 1 : 0,
+  });
+}
+
+function joined(record: ClusterRecord, options: ClusterNodeOptions, store: string): ClusterRecord {
+  const previous = record.member(options.name);
+  const lost = previous && previous.state !== 'left' ? [previous.store] : [];
+  const losses = [...new Set([...(previous?.losses ?? []), ...lost])].sort();
+  return record.with({
+    ...ownEntry(options, store),
+    version: (previous?.version ?? 0) + 1,
+    losses,
+    // It holds nothing, so it has nothing to say about what was lost before it came.
+    cleared: [...new Set([...record.losses, ...lost])].sort(),
+  });
+}
+
+function ownEntry(options: ClusterNodeOptions, store: string): Member {
+  const { name, address, zone, weight } = options;
+  return {
+    name,
+    store,
+    state: 'joining',
+    version: 1,
+    address,
+    zone,
+    weight,
+    format: 1,
+    alone: 0,
+    losses: [],
+    cleared: [],
+    rest: new Uint8Array(0),
+  };
+}

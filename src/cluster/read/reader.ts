@@ -1,0 +1,257 @@
+// Reads: first the marks of every member, then a plan, only then data. The order matters: data read before a mark was heard
+// of may lack what the mark's absence promises. All replies that are used were given under one view; another view, a dropped
+// partition or a node that fails in between begins the plan anew.
+import { errorMessage, hasCode, TimbalaError } from '../../base/index.ts';
+import type { NodeName, ReadSegment, Selection } from '../contracts.ts';
+import type { OwnerToken } from '../decisions.ts';
+import type { Exchange, Question } from '../exchange.ts';
+import { type MarksReply, marksReply, marksRequest, readReply, readRequest } from '../messages.ts';
+import type { NodeState } from '../state.ts';
+import type { ClusterTiming } from '../timing.ts';
+import { type HeardMarks, partitionsIn, type PlanInput, planRead, type ReadPlan } from './plan.ts';
+
+const plansMax = 8;
+
+const marksQuestion: Question<{ fromMs: number; toMs: number }, MarksReply> = {
+  kind: 'marks',
+  topic: 'marks',
+  request: marksRequest,
+  reply: marksReply,
+};
+type ReadBody = Readonly<{ dropsCount: number; wanted: Uint8Array; segments: readonly ReadSegment[] }> & {
+  readonly fromMs: number;
+  readonly toMs: number;
+};
+const readQuestion: Question<ReadBody, { frame: Uint8Array }> = {
+  kind: 'read',
+  topic: 'read',
+  request: readRequest,
+  reply: readReply,
+};
+
+export interface ClusterRead {
+  /** What each source holds of the selection; to be merged by union. */
+  readonly frames: readonly { readonly from: NodeName; readonly frame: Uint8Array }[];
+  /** What could not be reached; empty where the answer is complete. */
+  readonly warnings: readonly string[];
+}
+
+export interface ReadCounters {
+  plans: number;
+  /** Nodes read, over all plans. */
+  sources: number;
+  warned: number;
+}
+
+interface Heard {
+  readonly marks: HeardMarks;
+  readonly dropsCount: number;
+}
+
+interface Survey {
+  readonly heard: ReadonlyMap<NodeName, Heard>;
+  readonly warnings: readonly string[];
+  readonly maySpare: boolean;
+}
+
+/** Thrown within: the plan is to be made anew. */
+class PlanStale extends Error {}
+
+export class Reader {
+  readonly counters: ReadCounters = { plans: 0, sources: 0, warned: 0 };
+  readonly #state: NodeState;
+  readonly #exchange: Exchange;
+  readonly #timing: ClusterTiming;
+  readonly #partitionsCount: number;
+
+  constructor(state: NodeState, exchange: Exchange, timing: ClusterTiming, partitionsCount: number) {
+    this.#state = state;
+    this.#exchange = exchange;
+    this.#timing = timing;
+    this.#partitionsCount = partitionsCount;
+    exchange.answer(marksQuestion, async ({ body }) => ({ body: this.#ownMarks(body.fromMs, body.toMs) }));
+    exchange.answer(readQuestion, async ({ body }) => {
+      const { fromMs, toMs, wanted, segments, dropsCount } = body;
+      return { body: { frame: await this.#readOwn({ fromMs, toMs, wanted }, segments, dropsCount) } };
+    });
+  }
+
+  /** Throws READ_UNSETTLED where the cluster changes faster than plans are made, READ_NOT_MEMBER on a node outside of it. */
+  async read(selection: Selection, plan: (input: PlanInput) => ReadPlan = planRead): Promise<ClusterRead> {
+    for (let attempt = 0; attempt < plansMax; attempt++) {
+      const { self } = this.#state;
+      if (!this.#state.isReady || (self?.state !== 'active' && self?.state !== 'leaving')) {
+        throw new TimbalaError('READ_NOT_MEMBER', `${this.#state.name} answers no queries now; ask another node`);
+      }
+      try {
+        return await this.#attempt(selection, plan);
+      } catch (error) {
+        if (!(error instanceof PlanStale)) throw error;
+      }
+    }
+    throw new TimbalaError('READ_UNSETTLED', `the cluster changed during each of ${plansMax} attempts; ask again`);
+  }
+
+  async #attempt(selection: Selection, plan: (input: PlanInput) => ReadPlan): Promise<ClusterRead> {
+    const { view } = this.#state;
+    this.counters.plans++;
+    const survey = await this.#survey(selection, view.hash);
+    const { sources, ownerlessCount } = plan({
+      fromMs: selection.fromMs,
+      toMs: selection.toMs,
+      partitionsCount: this.#partitionsCount,
+      heard: new Map([...survey.heard].map(([name, { marks }]) => [name, marks])),
+      owners: (partition) => view.owners(partition),
+      token: (name) => view.token(name),
+      rank: (name) => (name === this.#state.name ? 0 : 1),
+      maySpare: survey.maySpare,
+      unsparable: new Set(this.#state.record.members.filter(({ alone }) => alone > 0).map(({ name }) => name)),
+    });
+    const warnings = [...survey.warnings];
+    if (ownerlessCount > 0 && warnings.length === 0) warnings.push(`${ownerlessCount} partitions without any owner`);
+    const frames = await Promise.all(
+      [...sources].map(async ([name, segments]) => ({
+        from: name,
+        frame: await this.#readFrom(name, selection, segments, survey.heard.get(name)?.dropsCount ?? 0, view.hash),
+      })),
+    );
+    this.#demandView(view.hash);
+    this.counters.sources += frames.length;
+    if (warnings.length > 0) this.counters.warned++;
+    return { frames, warnings };
+  }
+
+  #demandView(viewHash: string): void {
+    if (this.#state.view.hash !== viewHash) throw new PlanStale();
+  }
+
+  /** Asks every member for its marks. */
+  async #survey(selection: Selection, viewHash: string): Promise<Survey> {
+    const { record, decisions, name: self } = this.#state;
+    const { fromMs, toMs } = selection;
+    const heard = new Map<NodeName, Heard>();
+    const unheard: string[] = [];
+    await Promise.all(
+      record.members.map(async ({ name, store, alone }) => {
+        try {
+          const reply = name === self ? this.#ownMarks(fromMs, toMs) : await this.#askMarks(name, store, fromMs, toMs);
+          if (reply.isReplaying) throw new TimbalaError('PEER_REPLAYING', `${name} is replaying its log`);
+          heard.set(name, { marks: heardMarks(reply), dropsCount: reply.dropsCount });
+        } catch (error) {
+          unheard.push(`${name} (${alone > 0 ? 'may alone hold samples; ' : ''}${errorMessage(error)})`);
+        }
+      }),
+    );
+    this.#demandView(viewHash);
+    const losses = decisions.countedLosses(record);
+    const leftOut = unheard.length + losses.length;
+    const isAloneUnheard = record.members.some(({ name, alone }) => alone > 0 && !heard.has(name));
+    const warnings: string[] = [];
+    if (!decisions.mayLeaveOut(leftOut) || isAloneUnheard) {
+      warnings.push(...unheard.map((name) => `not heard: ${name}; samples may be missing`));
+      warnings.push(
+        ...losses.map((store) => `store ${store} was lost and is not yet made up for; samples may be missing`),
+      );
+    }
+    return { heard, warnings, maySpare: leftOut === 0 };
+  }
+
+  async #askMarks(name: NodeName, store: string, fromMs: number, toMs: number): Promise<MarksReply> {
+    const answer = await this.#exchange.ask(name, marksQuestion, { fromMs, toMs }, this.#timing.askDeadlineMs);
+    if (answer.store !== store || answer.viewHash !== this.#state.view.hash) {
+      throw new TimbalaError('PEER_CHANGED', `${name} answered as another store or under another record`);
+    }
+    return answer.body;
+  }
+
+  #ownMarks(fromMs: number, toMs: number): MarksReply {
+    const { marks, isReady, dropsCount } = this.#state;
+    const owners: OwnerToken[] = [];
+    const windows = new Map<
+      number | undefined,
+      { unconfirmed: Set<number>; confirmed: { partition: number; owners: number[] }[] }
+    >();
+    for (const { scope, confirmed } of marks.inRange(fromMs, toMs)) {
+      let window = windows.get(scope.windowStartMs);
+      if (!window) {
+        window = { unconfirmed: new Set(), confirmed: [] };
+        windows.set(scope.windowStartMs, window);
+      }
+      if (confirmed.length === 0) window.unconfirmed.add(scope.partition);
+      else
+        window.confirmed.push({
+          partition: scope.partition,
+          owners: confirmed.map((owner) => numberOf(owners, owner)),
+        });
+    }
+    return {
+      isReplaying: !isReady,
+      dropsCount,
+      owners,
+      windows: [...windows].map(([windowStartMs, { unconfirmed, confirmed }]) => ({
+        windowStartMs,
+        unconfirmed: bitmapOf(unconfirmed),
+        confirmed,
+      })),
+    };
+  }
+
+  async #readOwn(selection: Selection, segments: readonly ReadSegment[], dropsCount: number): Promise<Uint8Array> {
+    const frame = await this.#state.store.read(selection, segments);
+    // Looked at after reading: what is dropped from now on has been read.
+    for (const { partitions } of segments) this.#state.refuseDropped(partitionsIn(partitions), dropsCount);
+    return frame;
+  }
+
+  async #readFrom(
+    name: NodeName,
+    selection: Selection,
+    segments: readonly ReadSegment[],
+    dropsCount: number,
+    viewHash: string,
+  ): Promise<Uint8Array> {
+    try {
+      if (name === this.#state.name) return await this.#readOwn(selection, segments, dropsCount);
+      const { fromMs, toMs, wanted } = selection;
+      const request = { fromMs, toMs, wanted, segments, dropsCount };
+      const answer = await this.#exchange.ask(name, readQuestion, request, this.#timing.readDeadlineMs);
+      if (answer.viewHash === viewHash && answer.store === this.#state.record.member(name)?.store)
+        return answer.body.frame;
+    } catch (error) {
+      const isPassing = ['PEER_', 'STORE_'].some(
+        (prefix) => error instanceof TimbalaError && error.code.startsWith(prefix),
+      );
+      if (!isPassing && !hasCode(error, 'CLUSTER_OTHER')) throw error;
+    }
+    throw new PlanStale();
+  }
+}
+
+function numberOf(owners: OwnerToken[], owner: OwnerToken): number {
+  const number = owners.indexOf(owner);
+  return number >= 0 ? number : owners.push(owner) - 1;
+}
+
+function bitmapOf(partitions: ReadonlySet<number>): Uint8Array {
+  let last = -1;
+  for (const partition of partitions) last = Math.max(last, partition);
+  const bitmap = new Uint8Array((last + 8) >> 3);
+  for (const partition of partitions) bitmap[partition >> 3] = (bitmap[partition >> 3] ?? 0) | (1 << (partition & 7));
+  return bitmap;
+}
+
+function heardMarks(reply: MarksReply): HeardMarks {
+  const heard = new Map<number | undefined, Map<number, OwnerToken[]>>();
+  for (const { windowStartMs, unconfirmed, confirmed } of reply.windows) {
+    const lists = new Map<number, OwnerToken[]>();
+    for (const partition of partitionsIn(unconfirmed)) lists.set(partition, []);
+    for (const { partition, owners } of confirmed) {
+      lists.set(
+        partition,
+        owners.map((number) => reply.owners[number]).filter((owner) => owner !== undefined),
+      );
+    }
+    heard.set(windowStartMs, lists);
+  }
+  return heard;
+}

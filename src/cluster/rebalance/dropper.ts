@@ -1,0 +1,59 @@
+// The loop that forgets: partitions that this node does not own and for which it is not marked, and windows past retention.
+// A leaving node that holds nothing any more says that it has left.
+import { errorMessage } from '../../base/index.ts';
+import type { Timer } from '../../ports/index.ts';
+import { windowMs } from '../contracts.ts';
+import type { NodeState } from '../state.ts';
+import type { ClusterTiming } from '../timing.ts';
+
+export class Dropper {
+  partitionsDropped = 0;
+  readonly #state: NodeState;
+  readonly #timing: ClusterTiming;
+  #timer: Timer | undefined;
+  #isStopped = false;
+
+  constructor(state: NodeState, timing: ClusterTiming) {
+    this.#state = state;
+    this.#timing = timing;
+  }
+
+  start(): void {
+    this.#timer = this.#state.clock.setTimer(this.#timing.dropIntervalMs, () => {
+      void this.#turn()
+        .catch((error: unknown) => this.#state.log.warn('drop-failed', { reason: errorMessage(error) }))
+        .finally(() => {
+          if (!this.#isStopped) this.start();
+        });
+    });
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#timer?.cancel();
+  }
+
+  async #turn(): Promise<void> {
+    const state = this.#state;
+    if (!state.isReady) return;
+    for (const partition of state.held) {
+      if (!state.decisions.mayDrop(state.isOwner(partition), state.marks.isMarked(partition))) continue;
+      // Noted before it is done: what arrives from now on is held, and who appends meanwhile is refused.
+      state.noteDropped(partition);
+      await state.store.dropPartition(partition);
+      this.partitionsDropped++;
+    }
+    await this.#dropExpired();
+    if (state.self?.state === 'leaving' && state.held.size === 0 && state.marks.count === 0) {
+      await state.change((record) => record.withOwn(state.name, { state: 'left' }));
+    }
+  }
+
+  /** One window after the horizon, so that no clock a little ahead takes what another still serves. */
+  async #dropExpired(): Promise<void> {
+    const state = this.#state;
+    const { retentionMs } = state.record;
+    const horizonMs = state.clock.nowMs() - retentionMs - windowMs;
+    if (retentionMs > 0 && state.isExpired(horizonMs - windowMs)) await state.store.dropBefore(horizonMs);
+  }
+}

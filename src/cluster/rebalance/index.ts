@@ -1,0 +1,1 @@
+export { Dropper } from './dropper.ts';

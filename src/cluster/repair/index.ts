@@ -1,0 +1,2 @@
+export { Comparer, type RepairCounters } from './compare.ts';
+export { Repairer } from './repairer.ts';

@@ -1,0 +1,1 @@
+export { type WriteCounters, Writer } from './write.ts';

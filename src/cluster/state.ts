@@ -1,0 +1,218 @@
+// What a node knows and must not lose: the record, its view, the marks, which partitions it holds. Every change of the record
+// goes through here: first to disk, then, without a pause in between, into force together with the marks that it implies.
+import { TimbalaError } from '../base/index.ts';
+import type { Clock, Log } from '../ports/index.ts';
+import { type LocalStore, type NodeName, type PairKey, pairPartition, type StoreId } from './contracts.ts';
+import { type Decisions, type OwnerToken, ownerToken } from './decisions.ts';
+import { MarksTable } from './marks/index.ts';
+import { ClusterRecord, type Member } from './record/index.ts';
+import { type Place, View } from './view.ts';
+
+export interface StateOptions {
+  readonly name: NodeName;
+  readonly store: LocalStore;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly decisions: Decisions;
+  readonly place: Place;
+}
+
+export class NodeState {
+  readonly name: NodeName;
+  readonly store: LocalStore;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly decisions: Decisions;
+  readonly marks = new MarksTable();
+  /** Partitions of which something may be held. */
+  readonly held = new Set<number>();
+  /** False until the log is replayed and its marks are made. */
+  isReady = false;
+  /** Counts drops, for reads that began before one. */
+  dropsCount = 0;
+  readonly #droppedAt = new Map<number, number>();
+  readonly #place: Place;
+  #record: ClusterRecord;
+  #view: View;
+  #changes: Promise<void> = Promise.resolve();
+  /** Position in the marks' history at which a loss was heard of; it is cleared when no older mark is left. */
+  readonly #lossesHeardAt = new Map<StoreId, number>();
+  /** The same for other members: from then on the node's own samples get to others. */
+  #companyAt: number | undefined;
+  readonly #clockOffsetsMs = new Map<NodeName, number>();
+
+  constructor(options: StateOptions, record: ClusterRecord) {
+    this.name = options.name;
+    this.store = options.store;
+    this.clock = options.clock;
+    this.log = options.log;
+    this.decisions = options.decisions;
+    this.#place = options.place;
+    this.#record = record;
+    this.#view = new View(record, this.#place, undefined);
+  }
+
+  /** Brings back record and marks; the marks of what the log holds follow when it is replayed (`finishStart`). */
+  async load(): Promise<void> {
+    const marks = await this.store.loadState('marks');
+    const saved = marks && this.marks.load(marks);
+    for (const partition of await this.store.heldPartitions()) {
+      this.held.add(partition);
+      // Saved under another view (or not at all): what that view's change would have marked is not known.
+      if (saved?.viewHash !== this.#record.viewHash) this.marks.markPartition(partition);
+    }
+    await this.store.applyDeletes(this.#record.deletes);
+    this.store.onLogCut = () => this.marks.encode(this.#view.hash);
+    this.#noteLosses();
+  }
+
+  async finishStart(): Promise<void> {
+    this.noteWritten(await this.store.ready());
+    this.#noteLosses();
+    this.isReady = true;
+  }
+
+  get record(): ClusterRecord {
+    return this.#record;
+  }
+
+  get view(): View {
+    return this.#view;
+  }
+
+  /** The own entry, where it is of this store. */
+  get self(): Member | undefined {
+    const member = this.#record.member(this.name);
+    return member?.store === this.store.id ? member : undefined;
+  }
+
+  get selfToken(): OwnerToken {
+    return ownerToken(this.name, this.store.id);
+  }
+
+  get isMember(): boolean {
+    const state = this.self?.state;
+    return state === 'active' || state === 'joining' || state === 'leaving';
+  }
+
+  isOwner(partition: number): boolean {
+    return this.self?.state === 'active' && this.#view.isOwner(this.name, partition);
+  }
+
+  /** Samples that a client wrote are synced: marks their pairs, before anybody is told. */
+  noteWritten(pairs: Iterable<PairKey>): void {
+    for (const pair of pairs) this.held.add(pairPartition(pair));
+    this.marks.markWritten(pairs);
+  }
+
+  noteCopied(pairs: Iterable<PairKey>): void {
+    for (const pair of pairs) this.held.add(pairPartition(pair));
+  }
+
+  noteDropped(partition: number): void {
+    this.held.delete(partition);
+    this.#droppedAt.set(partition, ++this.dropsCount);
+  }
+
+  /** Throws where one of the partitions was dropped after the count stood at `dropsCount`: what was to be found may be gone. */
+  refuseDropped(partitions: Iterable<number>, dropsCount: number): void {
+    for (const partition of partitions) {
+      if ((this.#droppedAt.get(partition) ?? 0) > dropsCount) {
+        throw new TimbalaError('PEER_DROPPED', `partition ${partition} was handed over meanwhile; ask again`);
+      }
+    }
+  }
+
+  /** Takes over what another node's record adds. */
+  merge(other: ClusterRecord): Promise<void> {
+    return this.change((record) => {
+      if (record.clusterId === other.clusterId) return record.merge(other);
+      throw new TimbalaError(
+        'CLUSTER_OTHER',
+        `cluster ${other.clusterId} is not ${record.clusterId}; nothing was merged`,
+      );
+    });
+  }
+
+  /** Changes the record: on disk first. Changes follow one another; `step` sees the outcome of those before. */
+  change(step: (record: ClusterRecord) => ClusterRecord): Promise<void> {
+    const change = this.#changes.then(async () => {
+      await this.#apply(step(this.#record));
+      this.#settle();
+    });
+    this.#changes = change.catch(() => {});
+    return change;
+  }
+
+  async #apply(next: ClusterRecord): Promise<void> {
+    if (next.hash === this.#record.hash) return;
+    // Hidden before it is told that it is: who sees this hash relies on it.
+    if (next.deletes.length > this.#record.deletes.length) await this.store.applyDeletes(next.deletes);
+    await this.store.saveState('record', next.encode());
+    this.#enforce(next);
+    if (this.marks.count > 0) await this.store.saveState('marks', this.marks.encode(this.#view.hash));
+  }
+
+  /** No pause between its first line and its last: an append sees all of the old view or all of the new one. */
+  #enforce(next: ClusterRecord): void {
+    const before = this.#view;
+    const after = next.viewHash === before.hash ? before : new View(next, this.#place, before);
+    this.#record = next;
+    this.#view = after;
+    if (after === before) return;
+    const stays = (partition: number, owner: OwnerToken): boolean =>
+      before.ownerTokens(partition).includes(owner) && after.ownerTokens(partition).includes(owner);
+    this.marks.retain(stays);
+    for (const partition of this.held) {
+      const owners = [before, after].map((view) => view.ownerTokens(partition));
+      if (this.decisions.remarks(owners[0] ?? [], owners[1] ?? [])) this.marks.markPartition(partition);
+    }
+    this.#noteLosses();
+  }
+
+  #noteLosses(): void {
+    for (const loss of this.#record.losses) {
+      if (!this.#lossesHeardAt.has(loss)) this.#lossesHeardAt.set(loss, this.marks.history);
+    }
+    if (this.#record.actives.length >= 2) this.#companyAt ??= this.marks.history;
+  }
+
+  /** After marks were cleared: tells, in the own entry, which losses this node has nothing more to say about. */
+  async settle(): Promise<void> {
+    await this.#changes;
+    this.#settle();
+    await this.#changes;
+  }
+
+  #settle(): void {
+    const { self } = this;
+    if (!self || !this.isReady || !this.isMember) return;
+    const oldest = this.marks.oldestSince();
+    const cleared = this.#record.losses.filter(
+      (loss) => !self.cleared.includes(loss) && (this.#lossesHeardAt.get(loss) ?? Number.POSITIVE_INFINITY) < oldest,
+    );
+    const endsAlone = self.alone > 0 && this.#companyAt !== undefined && this.#companyAt < oldest;
+    if (cleared.length === 0 && !endsAlone) return;
+    const change = this.#changes.then(() =>
+      this.#apply(
+        this.#record.withOwn(this.name, {
+          cleared: [...new Set([...(this.self?.cleared ?? []), ...cleared])].sort(),
+          ...(endsAlone ? { alone: 0 } : {}),
+        }),
+      ),
+    );
+    this.#changes = change.catch(() => {});
+  }
+
+  /** Notes what a peer's clock showed in a message. */
+  noteClock(peer: NodeName, sentMs: number): void {
+    this.#clockOffsetsMs.set(peer, sentMs - this.clock.nowMs());
+  }
+
+  /** Whether a window is past retention; never where the own clock is far off its peers'. */
+  isExpired(windowStartMs: number): boolean {
+    const { retentionMs } = this.#record;
+    if (retentionMs === 0 || !this.decisions.isClockTrusted([...this.#clockOffsetsMs.values()])) return false;
+    return this.decisions.isExpired(windowStartMs, this.clock.nowMs(), retentionMs);
+  }
+}

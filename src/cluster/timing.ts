@@ -1,0 +1,31 @@
+// How long the protocols wait and how often they look around, all of it in one place. Values are those of production.
+import { dayMs, minuteMs, secondMs } from '../base/index.ts';
+
+export const defaultClusterTiming = {
+  /** A client's write is answered by then, one way or the other. */
+  writeDeadlineMs: 10 * secondMs,
+  /** After this long without enough acknowledgements the next in order stand in. */
+  standInAfterMs: secondMs,
+  /** For questions answered from local state. */
+  askDeadlineMs: 2 * secondMs,
+  /** For one node's part of a query. */
+  readDeadlineMs: 60 * secondMs,
+  /** For one payload or comparison between nodes. */
+  copyDeadlineMs: 30 * secondMs,
+  /** Between two exchanges of the record with a member chosen at random. */
+  recordIntervalMs: secondMs,
+  /** Between two looks at the marks. */
+  repairIntervalMs: 250,
+  /** An owner that did not answer a comparison is left alone for this long. */
+  repairBackoffMs: 10 * secondMs,
+  /** A partition that one node fills is closed to others' comparisons, at most so long. */
+  leaseMs: 60 * secondMs,
+  /** Between two looks for partitions and windows to be dropped. */
+  dropIntervalMs: 5 * secondMs,
+  /** In which the totals of every owned partition are compared once, marked or not. */
+  auditPeriodMs: dayMs,
+  /** An open window is compared only this long after its end: until then it would never be found equal. */
+  windowGraceMs: 5 * minuteMs,
+};
+
+export type ClusterTiming = typeof defaultClusterTiming;
