@@ -22,6 +22,8 @@ export interface NetworkConditions {
 }
 
 const retransmissionMs = 200;
+/** After so many in a row without an answer a stream is given up. */
+const retransmissionsMax = 300;
 const firstFreePort = 32_768;
 const keyOf = ({ host, port }: NetworkAddress): string => `${host}:${port}`;
 
@@ -35,6 +37,7 @@ export class SimNetwork {
   readonly #world: SimWorld;
   readonly #sockets = new Map<string, DatagramHandlers>();
   readonly #listeners = new Map<string, OnStream>();
+  readonly #streams = new Set<StreamEnd>();
   readonly #down = new Set<string>();
   /** "from>to" links that carry nothing. */
   readonly #cuts = new Set<string>();
@@ -54,12 +57,22 @@ export class SimNetwork {
     };
   }
 
-  /** Takes a machine off the network, and forgets its sockets: it has lost power. */
+  /** Takes a machine off the network, and forgets its sockets and streams: it has lost power. */
   crash(host: string): void {
     this.#down.add(host);
+    for (const end of this.#streams) {
+      if (end.host !== host) continue;
+      end.forget();
+      this.#streams.delete(end);
+    }
     for (const sockets of [this.#sockets, this.#listeners]) {
       for (const key of sockets.keys()) if (key.startsWith(`${host}:`)) sockets.delete(key);
     }
+  }
+
+  /** A stream that has ended is not kept. */
+  release(end: StreamEnd): void {
+    this.#streams.delete(end);
   }
 
   restart(host: string): void {
@@ -150,6 +163,7 @@ export class SimNetwork {
     const far = new StreamEnd(this, this.#world, to.host);
     near.join(far);
     near.attach(handlers);
+    this.#streams.add(near).add(far);
     // The handshake; nobody answers where the link is cut, and the caller's patience ends it.
     this.#world.schedule(this.delayMs(), () => {
       if (!this.carries(from.host, to.host)) return;
@@ -166,20 +180,24 @@ export class SimNetwork {
 
 /** One end of a stream. Bytes and the end travel in order, each after its own delay or that of what went before. */
 class StreamEnd implements NetworkStream {
+  readonly host: string;
   readonly #network: SimNetwork;
   readonly #world: SimWorld;
-  readonly #host: string;
   #peer: StreamEnd | undefined;
   #handlers: StreamHandlers | undefined;
   #isClosed = false;
-  #lastArrivalMs = 0;
+  #retransmissions = 0;
+  /** Its machine lost power: it knows nothing of the stream any more. */
+  #isForgotten = false;
   /** What came before the handlers were there. */
   readonly #early: (() => void)[] = [];
+  /** On its way to the other end, in order. */
+  readonly #travelling: { readonly dueMs: number; readonly arrive: (peer: StreamEnd) => void }[] = [];
 
   constructor(network: SimNetwork, world: SimWorld, host: string) {
     this.#network = network;
     this.#world = world;
-    this.#host = host;
+    this.host = host;
   }
 
   join(peer: StreamEnd): void {
@@ -199,7 +217,22 @@ class StreamEnd implements NetworkStream {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#network.release(this);
     this.#carry((peer) => peer.end(undefined));
+  }
+
+  abort(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#network.release(this);
+    // What has left is on its way; the rest was not taken by the system yet, of which there is none here.
+    this.#carry((peer) => peer.end(new Error('connection reset by peer')));
+  }
+
+  forget(): void {
+    this.#isClosed = true;
+    this.#isForgotten = true;
+    this.#travelling.length = 0;
   }
 
   end(error: Error | undefined): void {
@@ -209,27 +242,50 @@ class StreamEnd implements NetworkStream {
       return;
     }
     this.#isClosed = true;
+    this.#network.release(this);
     this.#handlers.onEnd(error);
   }
 
   #receive(bytes: Uint8Array): void {
+    if (this.#isForgotten) this.#carry((peer) => peer.end(new Error('connection reset by peer')));
     if (this.#isClosed) return;
     if (!this.#handlers) {
       this.#early.push(() => this.#receive(bytes));
       return;
     }
-    this.#world.trace(`stream to ${this.#host}`, bytes);
+    this.#world.trace(`stream to ${this.host}`, bytes);
     this.#handlers.onBytes(bytes);
   }
 
   #carry(arrive: (peer: StreamEnd) => void): void {
-    const peer = present(this.#peer, 'the other end');
     let delayMs = this.#network.delayMs();
     while (this.#network.isHit(this.#network.conditions.lossShare)) delayMs += retransmissionMs;
-    this.#lastArrivalMs = Math.max(this.#lastArrivalMs, this.#world.nowMs + delayMs);
-    const attempt = (): void => {
-      if (this.#network.carries(this.#host, peer.#host)) arrive(peer);
-    };
-    this.#world.schedule(this.#lastArrivalMs - this.#world.nowMs, attempt);
+    const dueMs = Math.max(this.#travelling.at(-1)?.dueMs ?? 0, this.#world.nowMs + delayMs);
+    this.#travelling.push({ dueMs, arrive });
+    if (this.#travelling.length === 1) this.#world.schedule(dueMs - this.#world.nowMs, () => this.#advance());
+  }
+
+  /** Lets arrive what is due, or waits while the link carries nothing. */
+  #advance(): void {
+    const peer = present(this.#peer, 'the other end');
+    if (!this.#network.carries(this.host, peer.host)) {
+      this.#waitForLink();
+      return;
+    }
+    this.#retransmissions = 0;
+    const first = this.#travelling.shift();
+    const next = this.#travelling[0];
+    if (next) this.#world.schedule(next.dueMs - this.#world.nowMs, () => this.#advance());
+    first?.arrive(peer);
+  }
+
+  #waitForLink(): void {
+    if (this.#travelling.length === 0) return;
+    if (this.#retransmissions++ < retransmissionsMax) {
+      this.#world.schedule(retransmissionMs, () => this.#advance());
+      return;
+    }
+    this.#travelling.length = 0;
+    this.end(new Error('connection timed out'));
   }
 }

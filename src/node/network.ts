@@ -83,6 +83,11 @@ class TcpStream implements NetworkStream {
     if (this.#socket.connecting) this.#socket.destroy();
     else this.#socket.destroySoon();
   }
+
+  abort(): void {
+    this.#isClosed = true;
+    this.#socket.destroy();
+  }
 }
 
 export class NodeNetwork implements Network {

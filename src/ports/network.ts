@@ -32,6 +32,8 @@ export interface NetworkStream {
   write(bytes: Uint8Array): void;
   /** Sends what was written, then ends both directions; no handler is called any more. */
   close(): void;
+  /** As `close`, but drops what has not been sent: for a stream whose other side does not take it. */
+  abort(): void;
 }
 
 export interface StreamListener {

@@ -1,0 +1,112 @@
+// What one side of a connection has received: samples in order, each after the definitions that came with it and before it
+// are registered, and the window, which bounds what is held for the other side.
+import { TimbalaError } from '../../base/index.ts';
+import { peerBodyBytesMax, peerHeaderBytes, type PeerSamplesBody } from '../../wire/index.ts';
+import type { LocalStore, ReceivedSamples } from '../contracts.ts';
+import { KnownSeries } from './series-dictionary.ts';
+
+interface Arrival {
+  readonly parts: PeerSamplesBody;
+  readonly deliver: (samples: ReceivedSamples) => void;
+}
+
+/** Puts messages with samples in order. */
+export class Inbox {
+  readonly #store: Pick<LocalStore, 'register'>;
+  readonly #onBroken: (error: unknown) => void;
+  readonly #known = new KnownSeries();
+  readonly #arrivals: Arrival[] = [];
+  #isRegistering = false;
+  #isClosed = false;
+
+  /** `onBroken`: definitions were lost, so that nothing that comes later can be understood. */
+  constructor(store: Pick<LocalStore, 'register'>, onBroken: (error: unknown) => void) {
+    this.#store = store;
+    this.#onBroken = onBroken;
+  }
+
+  /** Calls `deliver` when the series of the samples are known, at once where they are. */
+  arrive(parts: PeerSamplesBody, deliver: (samples: ReceivedSamples) => void): void {
+    this.#arrivals.push({ parts, deliver });
+    this.#pump();
+  }
+
+  /** Nothing is delivered any more. */
+  close(): void {
+    this.#isClosed = true;
+    this.#arrivals.length = 0;
+  }
+
+  #pump(): void {
+    while (!this.#isRegistering && !this.#isClosed) {
+      const arrival = this.#arrivals.shift();
+      if (!arrival) return;
+      const { dictionary, definitions } = arrival.parts;
+      this.#known.begin(dictionary);
+      if (definitions.length > 0) void this.#register(arrival);
+      else this.#deliver(arrival);
+    }
+  }
+
+  async #register(arrival: Arrival): Promise<void> {
+    this.#isRegistering = true;
+    try {
+      const registered = await this.#store.register(arrival.parts.definitions);
+      if (this.#isClosed) return;
+      this.#known.define(registered);
+    } catch (error) {
+      this.#onBroken(error);
+      return;
+    }
+    this.#isRegistering = false;
+    this.#deliver(arrival);
+    this.#pump();
+  }
+
+  #deliver({ parts, deliver }: Arrival): void {
+    const { samplesCount, fingerprintSum, samples: bytes } = parts;
+    const { ownDictionary: dictionary, ownRefs } = this.#known;
+    deliver({ samplesCount, dictionary, ownRefs, fingerprintSum, bytes });
+  }
+}
+
+/** Bytes that the other side may send, as its receiver counts them. */
+export class ReceiveWindow {
+  readonly #windowBytes: number;
+  /** Arrived and not given back. */
+  #heldBytes = 0;
+  /** Of those: may be given back with the next frame. */
+  #freeBytes = 0;
+
+  constructor(windowBytes: number) {
+    this.#windowBytes = windowBytes;
+  }
+
+  /** Throws PEER_CREDIT where the other side has sent more than it may. */
+  hold(bytes: number): void {
+    // Any credit is enough for one message.
+    const heldBytesMax = this.#windowBytes + peerHeaderBytes + peerBodyBytesMax;
+    this.#heldBytes += bytes;
+    if (this.#heldBytes > heldBytesMax) {
+      throw new TimbalaError('PEER_CREDIT', `${this.#heldBytes} bytes were sent, ${this.#windowBytes} were granted`);
+    }
+  }
+
+  /** What was held has been dealt with. */
+  free(bytes: number): void {
+    this.#freeBytes += bytes;
+  }
+
+  /** Whether giving back should not wait for a frame that goes anyway. */
+  get isGrantDue(): boolean {
+    return this.#freeBytes * 4 >= this.#windowBytes;
+  }
+
+  /** The bytes to give back in a frame that goes now. */
+  takeGrant(): number {
+    const bytes = this.#freeBytes;
+    this.#freeBytes = 0;
+    this.#heldBytes -= bytes;
+    return bytes;
+  }
+}

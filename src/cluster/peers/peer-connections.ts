@@ -1,0 +1,176 @@
+// All connections of a node: those it dials, one for each peer and class, and those it accepts. Implements PeerLinks for the
+// protocols. Peers are dialed for our own requests only; on what they dial, theirs are answered.
+import { TimbalaError } from '../../base/index.ts';
+import type {
+  Clock,
+  Log,
+  Network,
+  NetworkAddress,
+  NetworkStream,
+  Random,
+  StreamHandlers,
+  StreamListener,
+} from '../../ports/index.ts';
+import type { PeerFailure } from '../../wire/index.ts';
+import type { LocalStore, NodeName, PeerFrame, PeerHandler, PeerLinks, ReceivedFrame } from '../contracts.ts';
+import { classOf, type ConnectionClass } from './classes.ts';
+import { type ConnectionOptions, PeerConnection, type PeerIdentity } from './connection.ts';
+import { createCounters, type PeerCountersByClass } from './counters.ts';
+import { type LinkState, PeerLink } from './link.ts';
+
+/** Accepted connections at a time: 250 peers dial as many, and anyone may dial. */
+const acceptedMax = 1_000;
+
+export interface PeerPorts {
+  readonly clock: Clock;
+  readonly network: Network;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+export interface PeerConnectionsOptions {
+  /** Port 0: any that is free. */
+  readonly bind: NetworkAddress;
+  readonly store: Pick<LocalStore, 'definitionsOf' | 'register'>;
+  /** Who we are; asked for at every opening, since record and cluster id may change. */
+  readonly identity: () => PeerIdentity;
+  /** Why a node is refused; undefined: it is not. By default members of other clusters are, and our own name. */
+  readonly judge?: (theirs: PeerIdentity) => PeerFailure | undefined;
+}
+
+export class PeerConnections implements PeerLinks {
+  onRequest: PeerHandler | undefined;
+  /** What was bound. */
+  readonly address: NetworkAddress;
+  readonly counters: PeerCountersByClass = createCounters();
+  readonly #ports: PeerPorts;
+  readonly #shared: Omit<ConnectionOptions, 'dialed' | 'onOpen' | 'onEnded'>;
+  readonly #listener: StreamListener;
+  readonly #links = new Map<NodeName, Map<ConnectionClass, PeerLink>>();
+  #addresses: ReadonlyMap<NodeName, string> = new Map();
+  readonly #accepted = new Set<PeerConnection>();
+  /** The newest that each node has dialed for each class. */
+  readonly #newest = new Map<string, PeerConnection>();
+  #isClosed = false;
+
+  /** Binds and listens. Throws NETWORK_BIND_FAILED. */
+  static async start(ports: PeerPorts, options: PeerConnectionsOptions): Promise<PeerConnections> {
+    // A stream that comes before the constructor has run is refused; its sender tries again.
+    const late: { connections?: PeerConnections } = {};
+    const listener = await ports.network.listen(
+      options.bind,
+      (stream) => late.connections?.accept(stream) ?? refuse(stream),
+    );
+    late.connections = new PeerConnections(ports, options, listener);
+    return late.connections;
+  }
+
+  private constructor(ports: PeerPorts, options: PeerConnectionsOptions, listener: StreamListener) {
+    const { clock, log } = ports;
+    const { store, identity } = options;
+    this.#ports = ports;
+    this.#listener = listener;
+    this.address = listener.address;
+    this.#shared = {
+      clock,
+      log,
+      store,
+      identity,
+      judge: options.judge ?? ((theirs) => refuseStrangers(identity(), theirs)),
+      countersOf: (connectionClass) => this.counters[connectionClass],
+      onRequest: (from, frame) => this.#serve(from, frame),
+    };
+  }
+
+  request(to: NodeName, frame: PeerFrame, deadlineMs: number): Promise<ReceivedFrame> {
+    const link = this.#linkTo(to, classOf(frame.kind));
+    if (link) return link.request(frame, deadlineMs);
+    const text = this.#isClosed ? 'connections are closed' : 'no address is known';
+    return Promise.reject(new TimbalaError('PEER_UNREACHABLE', `${to}: ${text}`));
+  }
+
+  setAddresses(addresses: ReadonlyMap<NodeName, string>): void {
+    this.#addresses = new Map(addresses);
+    for (const [node, links] of this.#links) {
+      const address = addresses.get(node);
+      for (const link of links.values()) {
+        if (address === undefined) link.close('the node is no member any more');
+        else link.setAddress(address);
+      }
+      if (address === undefined) this.#links.delete(node);
+    }
+  }
+
+  /** Of all links that have been used. */
+  states(): LinkState[] {
+    return [...this.#links.values()].flatMap((links) => [...links.values()].map(({ state }) => state));
+  }
+
+  /** Ends all connections; requests that wait fail with PEER_UNREACHABLE. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#listener.close();
+    this.setAddresses(new Map());
+    for (const connection of this.#accepted) connection.close({ code: 'PEER_CLOSED', text: 'the node stops' });
+  }
+
+  /** Of a stream that someone opened to us. */
+  accept(stream: NetworkStream): StreamHandlers {
+    if (this.#isClosed || this.#accepted.size >= acceptedMax) return refuse(stream);
+    const connection: PeerConnection = new PeerConnection({
+      ...this.#shared,
+      dialed: undefined,
+      onOpen: ({ node }, connectionClass) => this.#onAccepted(connection, node, connectionClass),
+      onEnded: () => this.#onAcceptedEnded(connection),
+    });
+    this.#accepted.add(connection);
+    connection.start(stream);
+    return connection;
+  }
+
+  #onAccepted(connection: PeerConnection, node: NodeName, connectionClass: ConnectionClass): void {
+    const key = `${connectionClass} ${node}`;
+    // It dials again because it has given up the one before, which may look alive from here for some time.
+    this.#newest.get(key)?.close({ code: 'PEER_CLOSED', text: 'a newer connection took its place' });
+    this.#newest.set(key, connection);
+    for (const link of this.#links.get(node)?.values() ?? []) link.retryNow();
+  }
+
+  #onAcceptedEnded(connection: PeerConnection): void {
+    this.#accepted.delete(connection);
+    for (const [key, newest] of this.#newest) if (newest === connection) this.#newest.delete(key);
+  }
+
+  #linkTo(node: NodeName, connectionClass: ConnectionClass): PeerLink | undefined {
+    const known = this.#links.get(node)?.get(connectionClass);
+    const address = this.#addresses.get(node);
+    if (known || address === undefined) return known;
+    const { network, random } = this.#ports;
+    const link = new PeerLink({ ...this.#shared, network, random, node, connectionClass }, address);
+    const links = this.#links.get(node) ?? new Map<ConnectionClass, PeerLink>();
+    this.#links.set(node, links.set(connectionClass, link));
+    return link;
+  }
+
+  async #serve(from: NodeName, frame: ReceivedFrame): Promise<PeerFrame> {
+    if (!this.onRequest) throw new TimbalaError('PEER_BUSY', 'the node is starting');
+    return this.onRequest(from, frame);
+  }
+}
+
+function refuse(stream: NetworkStream): StreamHandlers {
+  stream.abort();
+  return { onBytes: () => undefined, onEnd: () => undefined };
+}
+
+function refuseStrangers(ours: PeerIdentity, theirs: PeerIdentity): PeerFailure | undefined {
+  if (theirs.clusterId !== ours.clusterId) {
+    return {
+      code: 'PEER_OTHER_CLUSTER',
+      text: `${theirs.node} belongs to ${theirs.clusterId}, we to ${ours.clusterId}`,
+    };
+  }
+  if (theirs.node === ours.node) return { code: 'PEER_SAME_NAME', text: `two nodes call themselves ${ours.node}` };
+  return undefined;
+}
