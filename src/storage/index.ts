@@ -22,5 +22,6 @@ export { type InlineStorage, openStorage, type StorageOptions } from './engine.t
 export { createInlineChannel } from './inline-channel.ts';
 export { Keeper, type KeeperOptions } from './keeper/keeper.ts';
 export { defaultLaneLimits, Lane, type LaneLimits, type LaneOptions, type ReplicationOptions } from './lane/lane.ts';
+export { type FingerprintRange, PairReader, type PairScope, type WindowDigest } from './reader/pair-reader.ts';
 export { Reader, type ReaderOptions } from './reader/reader.ts';
 export { ReadSession } from './reader/session.ts';

@@ -1,6 +1,7 @@
 // What the storage actors call on each other, over base/rpc.ts. The three ends are compiled together: nothing here is
 // stable between versions, and nothing of it reaches the disk.
 import type { Handlers, Transferred } from '../base/index.ts';
+import type { SamplesForPeer } from './contracts.ts';
 import type { PartEntry, Tombstone } from './manifest/manifest-edit.ts';
 
 /** The handlers that serve `Methods`: results may be promised, or handed over with their buffers. */
@@ -88,6 +89,16 @@ export interface CopyRequest {
   readonly endMs: number;
 }
 
+/** Series that a reader found, to be sent to another node. */
+export interface ScannedSeries {
+  /** Series payload of docs/formats/log.md; the references in it mean nothing, the order is that of the rows. */
+  readonly definitions: Uint8Array;
+  readonly samplesEnd: Uint32Array;
+  readonly timestampsMs: Float64Array;
+  /** As bits. */
+  readonly values: Float64Array<ArrayBuffer>;
+}
+
 /** Served by a lane to a reader. */
 export type LaneForReader = {
   /** Fails with STORAGE_REPLAYING while the log of earlier runs is being read. */
@@ -95,6 +106,10 @@ export type LaneForReader = {
   /** A frame (HeadReader.openFrame) with the series' chunks of an active generation. */
   readonly copy: (request: CopyRequest) => Uint8Array<ArrayBuffer>;
   readonly release: (argument: { snapshotId: number }) => void;
+  /** Resolves when everything that a snapshot taken before may show is on disk; fails with LOG_FAILED where it is not. */
+  readonly sync: (argument: Record<string, never>) => Promise<void>;
+  /** Encodes samples that the reader found, for another node. */
+  readonly encode: (series: ScannedSeries) => SamplesForPeer;
 };
 
 /** Served by the keeper to a reader. */

@@ -24,6 +24,8 @@ export interface Generation {
   pins: number;
   /** It is in parts: dropped as soon as it is unpinned. */
   flushed: boolean;
+  /** A log write failed: some of its samples are in no log. */
+  isUnlogged: boolean;
 }
 
 /** A new head replaces one of whose series so many have no samples left: only a new head gives a registry's memory back. */
@@ -70,7 +72,16 @@ export class Generations {
   open(number: number, nowMs: number): Generation {
     const live = this.current;
     const slot = live.head.openGeneration();
-    const generation = { number, live, slot, openedMs: nowMs, active: true, pins: 0, flushed: false };
+    const generation = {
+      number,
+      live,
+      slot,
+      openedMs: nowMs,
+      active: true,
+      pins: 0,
+      flushed: false,
+      isUnlogged: false,
+    };
     this.#live.push(generation);
     return generation;
   }

@@ -332,7 +332,9 @@ export class Lane {
 
   #recoverFromFailedWrite(generation: number, error: unknown): void {
     this.#options.log.error('log-write-failed', { generation, reason: String(error) });
-    if (this.#active?.number === generation) this.#freezeActive('write-failed');
+    const failed = this.#generations.live.find(({ number }) => number === generation);
+    if (failed) failed.isUnlogged = true;
+    if (this.#active === failed) this.#freezeActive('write-failed');
   }
 
   /** Resolves when the generation is in parts. `final`: nothing more of these log generations will come. */
@@ -447,10 +449,18 @@ export class Lane {
         generations: this.#generations,
         assertComplete: () => this.#assertReplayed(),
         catalogVersionMin: () => this.#catalogVersionMin,
+        sync: () => this.#sync(),
+        replication: this.replication,
       },
       reader,
     );
     return () => connection.close();
+  }
+
+  // What a failed log write left in the head is on disk only when its generation is.
+  async #sync(): Promise<void> {
+    await this.#log.commit();
+    if (this.#generations.live.some(({ isUnlogged, flushed }) => isUnlogged && !flushed)) await this.#flushes;
   }
 
   #assertReplayed(): void {

@@ -8,6 +8,7 @@ import { rejectedRef, type WireBatch } from '../../wasm/index.ts';
 import type { DecodedRequest, RegisteredSeries, SampleOrigin, SamplesForPeer, SamplesFromPeer } from '../contracts.ts';
 import type { Generation, LiveHead } from '../head/generations.ts';
 import { readSeriesRecord, SeriesRecordWriter } from '../log/series-record.ts';
+import type { ScannedSeries } from '../protocol.ts';
 import type { TombstoneIndex } from '../tombstones.ts';
 import { type Columns, type Ingest, stage, withoutDeleted } from './ingest.ts';
 
@@ -28,16 +29,6 @@ export interface ReplicationHost {
 interface KeptRequest {
   readonly dictionary: number;
   readonly columns: Columns;
-}
-
-/** Series read from parts, to be sent to another node. */
-export interface ScannedSeries {
-  /** Series payload of docs/formats/log.md; references are of no meaning, the order is that of the rows. */
-  readonly definitions: Uint8Array;
-  readonly samplesEnd: Uint32Array;
-  readonly timestampsMs: Float64Array;
-  /** As bits. */
-  readonly values: Float64Array<ArrayBuffer>;
 }
 
 const partitionsCount = 65_536;

@@ -4,12 +4,16 @@ import { present, RpcPeer, TimbalaError, Transferred } from '../../base/index.ts
 import type { Channel } from '../../ports/index.ts';
 import type { Generation, Generations } from '../head/generations.ts';
 import type { CopyRequest, HeadSnapshot, LaneForReader, Served } from '../protocol.ts';
+import type { LaneReplication } from './replication.ts';
 
 export interface SnapshotSource {
   readonly generations: Generations;
   /** Throws STORAGE_REPLAYING while the head does not hold everything yet. */
   readonly assertComplete: () => void;
   readonly catalogVersionMin: () => number;
+  /** Resolves when all samples that are in the head by now are on disk. */
+  readonly sync: () => Promise<void>;
+  readonly replication: LaneReplication;
 }
 
 /** Serves one reader. */
@@ -27,6 +31,11 @@ export class ReaderConnection {
         return new Transferred(frame, [frame.buffer]);
       },
       release: ({ snapshotId }) => this.#release(snapshotId),
+      sync: () => source.sync(),
+      encode: (series) => {
+        const samples = source.replication.encodeScanned(series);
+        return new Transferred(samples, [samples.bytes.buffer]);
+      },
     };
     void new RpcPeer(channel, handlers);
   }

@@ -1,15 +1,24 @@
 // A reader: what a query worker knows of the storage. Holds the newest part catalog (the keeper sends each version), the
 // open parts, and readers of the lane's heads. Queries run in sessions (session.ts), each over one consistent snapshot.
-import { present, RpcPeer } from '../../base/index.ts';
-import { encodeLabels, type Labels } from '../../model/index.ts';
+import { LRUCache } from 'lru-cache';
+import { mib, present, RpcPeer } from '../../base/index.ts';
+import { encodeLabels, type Labels, type SampleBuffer } from '../../model/index.ts';
 import type { Channel } from '../../ports/index.ts';
 import { HeadReader, PagesKernel } from '../../wasm/index.ts';
 import type { StoragePorts, TsdbStatus } from '../contracts.ts';
 import { HeadIndex } from '../head/head-postings.ts';
 import type { PartEntry } from '../manifest/manifest-edit.ts';
-import { openPart, type Part, PartCaches, type PartCachesOptions, type TimeInterval } from '../part/index.ts';
+import {
+  openPart,
+  type Part,
+  PartCaches,
+  type PartCachesOptions,
+  partitionOf,
+  type TimeInterval,
+} from '../part/index.ts';
 import type { Catalog, HeadSnapshot, KeeperForReader, LaneForReader, ReaderForKeeper, Served } from '../protocol.ts';
 import { TombstoneIndex } from '../tombstones.ts';
+import { PartitionIndex } from './partition-index.ts';
 import { SeriesListCache } from './series-list-cache.ts';
 import { ReadSession } from './session.ts';
 import type { DeletedIntervals } from './sources.ts';
@@ -21,9 +30,14 @@ export interface ReaderOptions extends StoragePorts {
   readonly caches?: PartCachesOptions;
 }
 
+const partitionsBytesMax = 64 * mib;
+/** Other work of the thread waits for so long at most. */
+const sliceMs = 10;
+
 export interface HeadView {
   readonly reader: HeadReader;
   readonly index: HeadIndex;
+  readonly partitions: PartitionIndex;
 }
 
 export class Reader {
@@ -41,6 +55,11 @@ export class Reader {
   #reportedVersion = 0;
   #waiting: { readonly version: number; resolve(): void }[] = [];
   #fingerprints = new WeakMap<Labels, Uint8Array>();
+  /** By part id; ids are never used again. */
+  readonly #partitionsOfParts = new LRUCache<number, PartitionIndex>({
+    maxSize: partitionsBytesMax,
+    sizeCalculation: (index) => index.sizeBytes,
+  });
 
   static async open(options: ReaderOptions): Promise<Reader> {
     // A newer catalog may come before there is a reader to give it to.
@@ -134,7 +153,7 @@ export class Reader {
   adoptHeads({ heads, liveHeadIds }: HeadSnapshot): void {
     for (const { headId, memory } of heads) {
       const reader = HeadReader.attach(this.#options.modules.head, memory);
-      this.#heads.set(headId, { reader, index: new HeadIndex(reader) });
+      this.#heads.set(headId, { reader, index: new HeadIndex(reader), partitions: new PartitionIndex() });
     }
     for (const [headId, { reader }] of this.#heads) {
       if (liveHeadIds.includes(headId)) continue;
@@ -161,6 +180,48 @@ export class Reader {
       this.#fingerprints.set(labels, fingerprint);
     }
     return fingerprint;
+  }
+
+  /** The 16 bytes of a series' fingerprint; cached with its labels. */
+  fingerprint(labels: Labels): Uint8Array {
+    return this.#fingerprint(labels);
+  }
+
+  /** Digest of samples [from, to) of a series (docs/formats/digests.md). */
+  digestOf(fingerprint: Uint8Array, samples: SampleBuffer, from: number, to: number): bigint {
+    const { timestampsMs, values } = samples;
+    return this.#kernel.digestOf(fingerprint, timestampsMs.subarray(from, to), values.subarray(from, to), to - from);
+  }
+
+  /** Which of a part's positions lie in which partition. Working it out reads all labels of the part, in slices. */
+  async partitionsOfPart(entry: PartEntry): Promise<PartitionIndex> {
+    let index = this.#partitionsOfParts.get(entry.id);
+    if (index) return index;
+    index = new PartitionIndex();
+    const part = this.part(entry);
+    const partitions = new Uint16Array(part.meta.seriesCount);
+    let sliceStartMs = this.#options.clock.monotonicMs();
+    for (let position = 0; position < partitions.length; position++) {
+      partitions[position] = partitionOf(part.fingerprint(position));
+      if (position % 1024 !== 1023 || this.#options.clock.monotonicMs() - sliceStartMs < sliceMs) continue;
+      await new Promise<void>((resolve) => this.#options.clock.setTimer(0, resolve));
+      sliceStartMs = this.#options.clock.monotonicMs();
+    }
+    index.append(partitions);
+    this.#partitionsOfParts.set(entry.id, index);
+    return index;
+  }
+
+  /** Which of a head's references lie in which partition. */
+  partitionsOfHead(headId: number): PartitionIndex {
+    const head = this.head(headId);
+    const { partitions, reader } = head;
+    const { seriesCount } = reader.stats();
+    for (let first = partitions.count; first < seriesCount; first = partitions.count) {
+      const count = Math.min(seriesCount - first, 1 << 16);
+      partitions.append(reader.partitions(Uint32Array.from({ length: count }, (_, i) => first + i)));
+    }
+    return partitions;
   }
 
   /** Cardinalities of the head. */

@@ -6,7 +6,7 @@ import { compareUtf8, Labels, type Matcher } from '../../model/index.ts';
 import type { Clock } from '../../ports/index.ts';
 import type { HeadFrame } from '../../wasm/index.ts';
 import type { PartEntry } from '../manifest/manifest-edit.ts';
-import type { Part } from '../part/index.ts';
+import type { Part, TimeInterval } from '../part/index.ts';
 import type { Catalog, GenerationView, HeadSnapshot } from '../protocol.ts';
 import { MergedSeries, SelectionReader } from './merged-series.ts';
 import type { HeadView, Reader } from './reader.ts';
@@ -110,6 +110,56 @@ export class ReadSession {
     const list = cached?.list ?? uniteSeries(sources);
     if (!cached) this.#reader.lists.set(key, { list, members });
     return { series: new SelectionReader(sources, list, startMs, endMs, this.#keys).series() };
+  }
+
+  /**
+   * All series that may have samples of one partition in the range: what replicas compare and send each other. Those that have
+   * none after all read as empty.
+   */
+  async selectPartition(partition: number, range: TimeInterval, control: ReadControl): Promise<MergedSeries[]> {
+    const view = await this.#open();
+    const startMs = Math.max(range.startMs, view.horizonMs);
+    const overlap = overlapping(view, startMs, range.endMs);
+    const members: Uint32Array<ArrayBufferLike>[] = [];
+    for (const entry of overlap.parts) members.push((await this.#reader.partitionsOfPart(entry)).members(partition));
+    for (const { headId } of overlap.generations) {
+      members.push(this.#reader.partitionsOfHead(headId).members(partition));
+    }
+    control.check();
+    const sources = await this.#sources(view, overlap, members, { startMs, endMs: range.endMs }, control);
+    return new SelectionReader(sources, uniteSeries(sources), startMs, range.endMs, this.#keys).series();
+  }
+
+  /** The partitions of all series that anything is held of, a bit each (8,192 bytes). A few may have lost their last sample. */
+  async heldPartitions(): Promise<Uint8Array> {
+    const { catalog, snapshot } = await this.#open();
+    const bitmap = new Uint8Array(8192);
+    for (const entry of catalog.parts) {
+      for (const { partition, count } of this.#reader.part(entry).digests()) {
+        if (count !== 0) bitmap[partition >> 3] = (bitmap[partition >> 3] as number) | (1 << (partition & 7));
+      }
+    }
+    for (const { headId, slot } of snapshot.generations) {
+      const { index, reader } = this.#reader.head(headId);
+      for (const partition of reader.partitions(index.select([], [slot]))) {
+        bitmap[partition >> 3] = (bitmap[partition >> 3] as number) | (1 << (partition & 7));
+      }
+    }
+    return bitmap;
+  }
+
+  /** The windows of `widthMs` that parts or generations have samples in, as far as their extents tell; ascending starts. */
+  async windowStarts(widthMs: number): Promise<number[]> {
+    const { catalog, snapshot, horizonMs } = await this.#open();
+    const starts = new Set<number>();
+    const add = (minMs: number, maxMs: number): void => {
+      const first = Math.floor(Math.max(minMs, horizonMs) / widthMs);
+      for (let window = first; window * widthMs <= maxMs; window++) starts.add(window * widthMs);
+    };
+    for (const { minTimeMs, maxTimeMs } of catalog.parts) add(minTimeMs, maxTimeMs);
+    // An active generation may have grown since the snapshot; what is newer than the snapshot need not be seen.
+    for (const { minMs, maxMs } of snapshot.generations) if (minMs <= maxMs) add(minMs, maxMs);
+    return [...starts].sort((a, b) => a - b);
   }
 
   // Generations only grow, so their counts say whether they hold the same series as before. The count is the snapshot's: one

@@ -1,0 +1,185 @@
+// What replicas ask of a node's own samples: digests of a partition's windows, and the samples themselves, of the merged set:
+// every sample once, without what is deleted. Digests are worked out from what is read, not added up from those in parts:
+// those count what lies in two parts twice (docs/formats/digests.md). A few series lie in a partition, so that this is cheap.
+// Everything that is answered is on disk: a digest confirms.
+import type { SamplesForPeer } from '../contracts.ts';
+import { SampleBuffer, encodeLabels } from '../../model/index.ts';
+import { SeriesRecordWriter } from '../log/series-record.ts';
+import type { TimeInterval } from '../part/index.ts';
+import { windowWidthsMs } from '../windows.ts';
+import type { Reader } from './reader.ts';
+import type { ReadControl, ReadSession } from './session.ts';
+import type { ScannedSeries } from '../protocol.ts';
+
+/** One window of a partition, or (undefined) all of them. */
+export interface PairScope {
+  readonly partition: number;
+  readonly windowStartMs: number | undefined;
+}
+
+/** A closed range of the 32 bits (big-endian) behind the partition in a fingerprint: bytes 2 to 5. */
+export interface FingerprintRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+export interface WindowDigest {
+  readonly windowStartMs: number;
+  readonly samplesCount: number;
+  /** Modulo 2¹²⁸. */
+  readonly sum: bigint;
+}
+
+const windowMs = windowWidthsMs[0] as number;
+/** All windows of a partition are read in pieces of so much, so that memory stays bounded. */
+const pieceMs = windowWidthsMs[3] as number;
+/** Samples of a payload: about 64 KiB. */
+const payloadSamplesMax = 8192;
+const sumMask = (1n << 128n) - 1n;
+const unlimited: ReadControl = { check: () => undefined, addBytes: () => undefined };
+
+/** Samples of one series in one piece of time. */
+interface Found {
+  readonly labelBytes: () => Uint8Array;
+  readonly fingerprint: Uint8Array;
+  readonly samples: SampleBuffer;
+}
+
+export class PairReader {
+  readonly #reader: Reader;
+
+  constructor(reader: Reader) {
+    this.#reader = reader;
+  }
+
+  /** Per window that holds anything, ascending. Throws STORAGE_REPLAYING, PART_CORRUPT, LOG_FAILED. */
+  async digests(scope: PairScope, range: FingerprintRange): Promise<WindowDigest[]> {
+    const found = new Map<number, { samplesCount: number; sum: bigint }>();
+    for await (const { fingerprint, samples } of this.#series(scope, range)) {
+      for (const { windowStartMs, from, to } of cutAtWindows(samples)) {
+        const digest = found.get(windowStartMs) ?? { samplesCount: 0, sum: 0n };
+        found.set(windowStartMs, digest);
+        digest.samplesCount += to - from;
+        digest.sum = (digest.sum + this.#reader.digestOf(fingerprint, samples, from, to)) & sumMask;
+      }
+    }
+    return [...found]
+      .map(([windowStartMs, digest]) => ({ windowStartMs, ...digest }))
+      .sort((a, b) => a.windowStartMs - b.windowStartMs);
+  }
+
+  /** The samples in payloads of a bounded size; the next one is worked out when it is asked for. Errors as `digests`. */
+  async *scan(scope: PairScope, range: FingerprintRange): AsyncGenerator<SamplesForPeer, void, undefined> {
+    const batch = new ScanBatch();
+    for await (const { fingerprint, labelBytes, samples } of this.#series(scope, range)) {
+      for (let from = 0; from < samples.count;) {
+        const to = Math.min(samples.count, from + batch.room);
+        batch.add(fingerprint, labelBytes(), samples, from, to);
+        if (batch.room === 0) yield await this.#reader.lane.call('encode', batch.take());
+        from = to;
+      }
+    }
+    if (!batch.isEmpty) yield await this.#reader.lane.call('encode', batch.take());
+  }
+
+  /** Partitions of which anything is held, ascending. */
+  async heldPartitions(): Promise<Uint32Array<ArrayBuffer>> {
+    const session = this.#reader.openSession();
+    try {
+      const bitmap = await session.heldPartitions();
+      const held: number[] = [];
+      for (let partition = 0; partition < bitmap.length * 8; partition++) {
+        if ((((bitmap[partition >> 3] as number) >> (partition & 7)) & 1) === 1) held.push(partition);
+      }
+      return Uint32Array.from(held);
+    } finally {
+      session.close();
+    }
+  }
+
+  /** The series of the scope, a piece of time after another; each with the same buffer. */
+  async *#series(scope: PairScope, range: FingerprintRange): AsyncGenerator<Found, void, undefined> {
+    const session = this.#reader.openSession();
+    const samples = new SampleBuffer();
+    try {
+      for (const piece of await this.#pieces(session, scope)) {
+        const selected = await session.selectPartition(scope.partition, piece, unlimited);
+        // The snapshot shows nothing newer than this.
+        await this.#reader.lane.call('sync', {});
+        for (const series of selected) {
+          const fingerprint = this.#reader.fingerprint(series.labels);
+          if (!isWithin(fingerprint, range)) continue;
+          series.read(samples);
+          const { labels } = series;
+          if (samples.count > 0) yield { labelBytes: () => encodeLabels(labels), fingerprint, samples };
+        }
+      }
+    } finally {
+      session.close();
+    }
+  }
+
+  async #pieces(session: ReadSession, { windowStartMs }: PairScope): Promise<TimeInterval[]> {
+    if (windowStartMs !== undefined) return [{ startMs: windowStartMs, endMs: windowStartMs + windowMs - 1 }];
+    const starts = await session.windowStarts(pieceMs);
+    return starts.map((startMs) => ({ startMs, endMs: startMs + pieceMs - 1 }));
+  }
+}
+
+function isWithin(fingerprint: Uint8Array, { first, last }: FingerprintRange): boolean {
+  const bits = new DataView(fingerprint.buffer, fingerprint.byteOffset).getUint32(2, false);
+  return first <= bits && bits <= last;
+}
+
+function* cutAtWindows({
+  timestampsMs,
+  count,
+}: SampleBuffer): Generator<{ windowStartMs: number; from: number; to: number }> {
+  for (let from = 0; from < count;) {
+    const windowStartMs = Math.floor((timestampsMs[from] as number) / windowMs) * windowMs;
+    let to = from + 1;
+    while (to < count && (timestampsMs[to] as number) < windowStartMs + windowMs) to++;
+    yield { windowStartMs, from, to };
+    from = to;
+  }
+}
+
+/** Rows for one payload. */
+class ScanBatch {
+  #definitions = new SeriesRecordWriter();
+  #rowsCount = 0;
+  readonly #samplesEnd = new Uint32Array(payloadSamplesMax);
+  readonly #timestampsMs = new Float64Array(payloadSamplesMax);
+  readonly #values = new Float64Array(payloadSamplesMax);
+  #count = 0;
+
+  get room(): number {
+    return payloadSamplesMax - this.#count;
+  }
+
+  get isEmpty(): boolean {
+    return this.#count === 0;
+  }
+
+  add(fingerprint: Uint8Array, labelBytes: Uint8Array, samples: SampleBuffer, from: number, to: number): void {
+    this.#definitions.add(this.#rowsCount, fingerprint, labelBytes);
+    this.#timestampsMs.set(samples.timestampsMs.subarray(from, to), this.#count);
+    // Between columns of one type, so that bits stay as they are.
+    this.#values.set(samples.values.subarray(from, to), this.#count);
+    this.#count += to - from;
+    this.#samplesEnd[this.#rowsCount++] = this.#count;
+  }
+
+  take(): ScannedSeries {
+    const scanned = {
+      definitions: this.#definitions.payload().slice(),
+      samplesEnd: this.#samplesEnd.slice(0, this.#rowsCount),
+      timestampsMs: this.#timestampsMs.slice(0, this.#count),
+      values: this.#values.slice(0, this.#count),
+    };
+    this.#definitions.clear();
+    this.#rowsCount = 0;
+    this.#count = 0;
+    return scanned;
+  }
+}
