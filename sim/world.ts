@@ -74,6 +74,23 @@ export class SimWorld {
     return condition() || this.#runTo(this.#nowMs + withinMs, condition);
   }
 
+  /** Like `runUntil` for a world in which promises do the work: each event is followed by everything that it settles. */
+  async runSettledUntil(condition: () => boolean, withinMs: number): Promise<boolean> {
+    const endMs = this.#nowMs + withinMs;
+    await settle();
+    for (let next = this.#heap[0]; next && next.dueMs <= endMs && !condition(); next = this.#heap[0]) {
+      this.#pop();
+      const { callback } = next;
+      if (!callback) continue;
+      this.#nowMs = next.dueMs;
+      callback();
+      await settle();
+    }
+    if (condition()) return true;
+    this.#nowMs = endMs;
+    return false;
+  }
+
   #runTo(endMs: number, isOver: () => boolean): boolean {
     for (let next = this.#heap[0]; next && next.dueMs <= endMs; next = this.#heap[0]) {
       this.#pop();
@@ -116,4 +133,9 @@ export class SimWorld {
     }
     this.#heap[at] = last;
   }
+}
+
+/** Until no microtask is left. */
+function settle(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }

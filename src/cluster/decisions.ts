@@ -66,9 +66,14 @@ export const decisions = {
     return !isOwner && !isMarked;
   },
 
-  /** Whether a window lies wholly before the horizon: it is not compared, pushed, pulled or served any more. */
+  /** Whether a window lies wholly before the horizon: it is not served any more, and dropped one window later. */
   isExpired(windowStartMs: number, nowMs: number, retentionMs: number): boolean {
     return retentionMs > 0 && windowStartMs + windowMs <= nowMs - retentionMs;
+  },
+
+  /** Whether a window is compared, pushed and pulled: what is past retention must not come back from who dropped it later. */
+  isCompared(isExpired: boolean): boolean {
+    return !isExpired;
   },
 
   /** Whether the own clock may decide what is expired. */

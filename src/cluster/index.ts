@@ -1,14 +1,20 @@
+export * from './contracts.ts';
+export { decisions, type Decisions, type OwnerToken, ownerToken, replicasCount } from './decisions.ts';
 export {
   defaultTiming,
   type GossipCounters,
   Gossiper,
   type GossiperOptions,
   type GossiperPorts,
-  type GossipPeer,
   type GossipTiming,
   Keyring,
   type MemberChange,
   type MemberView,
   type NodeState,
 } from './membership/index.ts';
+export { ClusterNode, type ClusterNodeOptions, type ClusterPorts } from './node.ts';
 export { partitionsCount, type PlacedMember, Placement } from './placement/index.ts';
+export { type ClusterRead, planEverything } from './read/index.ts';
+export { ClusterRecord, type Member, type MemberState } from './record/index.ts';
+export { type ClusterTiming, defaultClusterTiming } from './timing.ts';
+export type { PartitionOrder, Place } from './view.ts';

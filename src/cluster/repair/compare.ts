@@ -111,7 +111,9 @@ export class Comparer {
   /** Digests without windows that are past retention: nobody compares those. */
   async #digests(scope: Scope, range: FingerprintRange): Promise<WindowDigest[]> {
     const digests = await this.#state.store.digests(scope, range);
-    return digests.filter(({ windowStartMs }) => !this.#state.isExpired(windowStartMs));
+    return digests.filter(({ windowStartMs }) =>
+      this.#state.decisions.isCompared(this.#state.isExpired(windowStartMs)),
+    );
   }
 
   async #compared({ from, store, body }: Asked<CompareBody>): Promise<number[][]> {

@@ -1,0 +1,245 @@
+// What happens to a simulated cluster, from one seed. Phase one is for safety: clients write, query and delete while machines
+// crash, disks fill, links break, nodes join, leave, are wiped and removed. Phase two heals what is left and demands that it
+// becomes whole by itself.
+import { hourMs, minuteMs, secondMs } from '../../src/base/index.ts';
+import type { ClusterNode } from '../../src/cluster/index.ts';
+import type { Violation } from './checker.ts';
+import { type Plant, SimCluster } from './cluster.ts';
+import { seriesCount } from './data.ts';
+import { matchersOf } from './model-store.ts';
+
+export interface ScenarioOptions {
+  readonly durationMs?: number;
+  readonly plant?: Plant;
+}
+
+export interface Outcome {
+  readonly seed: number;
+  readonly violations: readonly Violation[];
+  readonly traceHash: string;
+  readonly samplesAcked: number;
+  readonly samplesChecked: number;
+  readonly readsChecked: number;
+  readonly readsWarned: number;
+  readonly writesCount: number;
+  readonly writesFailed: number;
+  readonly framesCount: number;
+  readonly counts: Readonly<Record<string, number>>;
+}
+
+const machinesMax = 7;
+
+class Scenario {
+  readonly #cluster: SimCluster;
+  readonly #durationMs: number;
+  readonly counts: Record<string, number> = {};
+  #nextName: number;
+  #isOver = false;
+
+  constructor(cluster: SimCluster, durationMs: number) {
+    this.#cluster = cluster;
+    this.#durationMs = durationMs;
+    const { random } = cluster;
+    const isAlone = random.below(4) === 0;
+    const first = isAlone ? ['n0'] : ['n0', 'n1', 'n2', 'n3', 'n4'].slice(0, 3 + random.below(3));
+    for (const name of first) cluster.add(name, isAlone ? [] : first);
+    this.#nextName = first.length;
+  }
+
+  #count(what: string): void {
+    this.counts[what] = (this.counts[what] ?? 0) + 1;
+    this.#cluster.world.trace(what);
+  }
+
+  async run(): Promise<void> {
+    const { world, random, network } = this.#cluster;
+    await world.runSettledUntil(() => this.#cluster.actives.length > 0, 30 * secondMs);
+    network.conditions.lossShare = random.below(3) === 0 ? 0 : random.float() * 0.1;
+    network.conditions.duplicateShare = random.float() * 0.05;
+    network.conditions.delayMsMax = 1 + random.float() * 60;
+    this.#repeat(60 + random.below(200), () => this.#write());
+    this.#repeat(100 + random.below(200), () => this.#cluster.read(random.below(8) === 0));
+    this.#repeat(300 + random.below(900), () => this.#fault());
+    await world.runSettledUntil(() => this.#cluster.checker.violations.length > 0, this.#durationMs);
+    this.#isOver = true;
+    await this.#heal();
+  }
+
+  #repeat(meanMs: number, act: () => void): void {
+    const { world, random } = this.#cluster;
+    const next = (): void => {
+      if (this.#isOver) return;
+      act();
+      world.schedule(random.float() * 2 * meanMs, next);
+    };
+    world.schedule(meanMs, next);
+  }
+
+  #write(): void {
+    const { random } = this.#cluster;
+    const samples = Array.from({ length: 1 + random.below(4) }, () => this.#cluster.newSample());
+    this.#cluster.write(samples, random.below(4));
+  }
+
+  #some<T>(from: Iterable<T>): T | undefined {
+    const all = [...from];
+    return all[this.#cluster.random.below(all.length || 1)];
+  }
+
+  #names(): string[] {
+    return [...this.#cluster.machines.keys()];
+  }
+
+  #fault(): void {
+    const cluster = this.#cluster;
+    const { random, network, machines } = cluster;
+    const machine = this.#some(machines.values());
+    const other = this.#some(machines.keys());
+    if (!machine || other === undefined) return;
+    const dice = random.below(100);
+    if (dice < 14) {
+      const downCount = [...machines.values()].filter(({ process }) => !process).length;
+      if (machine.process && (downCount < 2 || random.below(8) === 0)) {
+        this.#count('crash');
+        cluster.crash(machine.name);
+      }
+    } else if (dice < 38) this.#restartSome();
+    else if (dice < 48) {
+      if (network.cutsCount < 3) {
+        this.#count('cut');
+        network.cut(machine.name, other);
+        if (random.below(2) === 0) network.cut(other, machine.name);
+      }
+    } else if (dice < 58) network.heal();
+    else if (dice < 68) machine.process?.store.flush();
+    else if (dice < 71) machine.disk.isFull = !machine.disk.isFull && random.below(2) === 0;
+    else if (dice < 74) machine.disk.syncMsMax = random.below(2) === 0 ? 10 : 600;
+    else if (dice < 76 && machine.process) machine.process.store.isBusy = random.below(2) === 0;
+    else if (dice < 80) this.#delete();
+    else if (dice < 82) this.#retain();
+    else this.#changeMembers(machine.name, dice);
+  }
+
+  #restartSome(): void {
+    const down = [...this.#cluster.machines.values()].filter(({ process }) => !process);
+    const machine = this.#some(down);
+    if (!machine) return;
+    this.#count('restart');
+    this.#cluster.start(machine.name, this.#names());
+  }
+
+  #delete(): void {
+    if (this.#cluster.checker.deletes.length >= 4) return;
+    this.#count('delete');
+    const series = [this.#cluster.random.below(seriesCount), this.#cluster.random.below(seriesCount)];
+    this.#cluster.delete(series, matchersOf(series));
+  }
+
+  /** Windows that end three hours ago, and older ones, are past retention. */
+  #retain(): void {
+    const cluster = this.#cluster;
+    if (cluster.retentionMs > 0 || cluster.random.below(3) > 0) return;
+    const node = this.#some(cluster.actives);
+    if (!node) return;
+    this.#count('retention');
+    cluster.retentionMs = 3 * hourMs;
+    cluster.checker.expiredBeforeMs = cluster.nowMs - cluster.retentionMs + 30 * minuteMs;
+    void node.setRetention(cluster.retentionMs).catch(() => {});
+  }
+
+  #changeMembers(name: string, dice: number): void {
+    const cluster = this.#cluster;
+    if (dice < 88) {
+      if (cluster.machines.size < machinesMax) {
+        this.#count('join');
+        cluster.add(`n${this.#nextName++}`, this.#names());
+      }
+    } else if (dice < 91) {
+      this.#count('decommission');
+      void cluster.machines
+        .get(name)
+        ?.process?.node?.decommission()
+        .catch(() => {});
+    } else if (dice < 96) {
+      const isActive = cluster.records.some((record) => record.member(name)?.state === 'active');
+      if (!isActive || !cluster.mayLoseStore() || cluster.machines.size < 2) return;
+      this.#count('wipe');
+      cluster.wipe(name, this.#names());
+    } else this.#remove(name);
+  }
+
+  #remove(name: string): void {
+    const cluster = this.#cluster;
+    const store = cluster.machines.get(name)?.disk.storeId;
+    const by = this.#some(cluster.actives.filter(({ state }) => state.name !== name));
+    if (!by || store === undefined || by.state.record.actives.length < 3 || !cluster.mayLoseStore()) return;
+    if (!by.state.record.isStore(name, store, 'active')) return;
+    // Counts as lost from the attempt on: whether it succeeds is known only later.
+    cluster.lostStores.push(store);
+    by.remove(name).then(
+      () => this.#count('remove'),
+      () => {
+        const at = cluster.lostStores.lastIndexOf(store);
+        if (at >= 0 && !by.state.record.losses.includes(store)) cluster.lostStores.splice(at, 1);
+      },
+    );
+  }
+
+  /** Everything works again; what is left has to become whole. */
+  async #heal(): Promise<void> {
+    const cluster = this.#cluster;
+    const { world, network, checker } = cluster;
+    if (checker.violations.length > 0) return;
+    network.heal();
+    network.conditions.lossShare = 0;
+    for (const { name, disk, process } of cluster.machines.values()) {
+      disk.isFull = false;
+      disk.syncMsMax = 10;
+      if (process) process.store.isBusy = false;
+      else cluster.start(name, this.#names());
+    }
+    const isWhole = await world.runSettledUntil(
+      () => Math.floor(world.nowMs) % 50 === 0 && cluster.unhealed() === undefined,
+      15 * minuteMs,
+    );
+    if (!isWhole) {
+      const why = cluster.unhealed();
+      if (why !== undefined) checker.fail(why.startsWith('owners') ? 'unequal' : 'not-healed', world.nowMs, why);
+    }
+    for (const node of cluster.actives) await this.#readWhole(node);
+  }
+
+  async #readWhole(node: ClusterNode): Promise<void> {
+    const { world } = this.#cluster;
+    for (const isOracle of [true, false]) {
+      const read = this.#cluster.readAt(node, isOracle, true);
+      let isRead = false;
+      void read.then(() => {
+        isRead = true;
+      });
+      await world.runSettledUntil(() => isRead, 10 * secondMs);
+    }
+  }
+}
+
+/** Runs one seed. The same seed and options give the same outcome, trace hash included. */
+export async function runScenario(seed: number, options: ScenarioOptions = {}): Promise<Outcome> {
+  const cluster = new SimCluster(seed, options.plant);
+  const scenario = new Scenario(cluster, options.durationMs ?? 40 * secondMs);
+  await scenario.run();
+  for (const node of cluster.nodes) node.stop();
+  const { checker, world, network } = cluster;
+  return {
+    seed,
+    violations: checker.violations,
+    traceHash: world.traceHash,
+    samplesAcked: checker.samplesAcked,
+    samplesChecked: checker.samplesChecked,
+    readsChecked: checker.readsChecked,
+    readsWarned: checker.readsWarned,
+    writesCount: cluster.writesCount,
+    writesFailed: cluster.writesFailed,
+    framesCount: network.framesCount,
+    counts: scenario.counts,
+  };
+}
