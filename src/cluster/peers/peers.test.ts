@@ -1,0 +1,568 @@
+// Peer connections in virtual time: requests and answers, dictionaries, credit, deadlines, loss and hostile bytes.
+import assert from 'node:assert/strict';
+import { suite, test } from 'node:test';
+import { hasCode, mib, SeededRandom, TimbalaError } from '../../base/index.ts';
+import { SimNetwork } from '../../../sim/network.ts';
+import { SimWorld } from '../../../sim/world.ts';
+import type { NetworkStream } from '../../ports/index.ts';
+import { encodePeerFrame, encodePeerOpening, peerFrameTypes, PeerFrameReader } from '../../wire/index.ts';
+import type { PeerFrame, ReceivedFrame } from '../contracts.ts';
+import { classLimits, messageKinds } from './classes.ts';
+import { parseAddress } from './link.ts';
+import { echoOf, identityOf, pass, settled, simulatedNode, type TestNode, text, textOf } from './test-peers.ts';
+
+const secondMs = 1_000;
+
+async function pair(seed = 1) {
+  const world = new SimWorld(seed);
+  const network = new SimNetwork(world);
+  const a = await simulatedNode(world, network.at('a'), 'a');
+  const b = await simulatedNode(world, network.at('b'), 'b');
+  a.peers.setAddresses(new Map([['b', 'b:9095']]));
+  b.peers.setAddresses(new Map([['a', 'a:9095']]));
+  const ask = (frame: PeerFrame, patienceMs = secondMs) => settled(world, a.peers.request('b', frame, patienceMs));
+  return { world, network, a, b, ask };
+}
+
+const hello = (body = 'hello'): PeerFrame => ({ kind: 'hello', body: text(body) });
+const write = ({ store }: TestNode, ...names: string[]): PeerFrame => ({
+  kind: 'write',
+  body: text('w'),
+  samples: store.payload(...names),
+});
+const rejectsWith = (code: string) => (error: unknown) => hasCode(error, code);
+
+suite('requests', () => {
+  test('are answered, each by its own answer, in any order', async () => {
+    const { world, a, b, ask } = await pair();
+    assert.equal(textOf((await ask(hello())).body), 'hello');
+    const delays = new Map([
+      ['slow', 50],
+      ['fast', 1],
+    ]);
+    b.peers.onRequest = async (from, frame) => {
+      assert.equal(from, 'a');
+      await new Promise<void>((resolve) => world.schedule(delays.get(textOf(frame.body)) ?? 0, resolve));
+      return frame as PeerFrame;
+    };
+    const order: string[] = [];
+    const asked = ['slow', 'fast'].map(async (body) => {
+      order.push(textOf((await a.peers.request('b', hello(body), secondMs)).body));
+    });
+    await settled(world, Promise.all(asked));
+    assert.deepEqual(order, ['fast', 'slow']);
+  });
+
+  test('of every kind arrive as that kind, on one connection a class', async () => {
+    const { a, b, ask } = await pair();
+    for (const kind of messageKinds) {
+      assert.equal((await ask({ kind, body: text(kind) })).kind, kind);
+      assert.equal(b.requests.at(-1)?.kind, kind);
+    }
+    const opened = Object.entries(a.peers.counters).map(([name, { connectionsOpened }]) => [name, connectionsOpened]);
+    assert.deepEqual(opened, [
+      ['control', 1],
+      ['write', 1],
+      ['read', 1],
+      ['background', 1],
+    ]);
+  });
+
+  test('that fail bring code and text of the other side; what is no error of ours keeps its text', async () => {
+    const { b, ask } = await pair();
+    b.peers.onRequest = async () => {
+      throw new TimbalaError('STORE_FULL', 'no room on disk');
+    };
+    await assert.rejects(ask(hello()), { code: 'STORE_FULL', message: 'STORE_FULL: no room on disk' });
+    b.peers.onRequest = async () => {
+      throw new RangeError('odd');
+    };
+    await assert.rejects(ask(hello()), { code: 'PEER_FAILED', message: 'PEER_FAILED: odd' });
+    b.peers.onRequest = undefined;
+    await assert.rejects(ask(hello()), rejectsWith('PEER_BUSY'));
+  });
+
+  test('time out when the answer is late, and the late answer is no other one’s', async () => {
+    const { world, b, ask } = await pair();
+    b.peers.onRequest = async (_from, frame) => {
+      const delayMs = textOf(frame.body) === 'late' ? 300 : 0;
+      await new Promise<void>((resolve) => world.schedule(delayMs, resolve));
+      return frame as PeerFrame;
+    };
+    await assert.rejects(ask(hello('late'), 100), rejectsWith('PEER_TIMEOUT'));
+    assert.equal(textOf((await ask(hello('next'))).body), 'next');
+    await pass(world, 500);
+    assert.equal(textOf((await ask(hello('last'))).body), 'last');
+  });
+
+  test('to unknown nodes, and after the end, fail at once', async () => {
+    const { a, ask } = await pair();
+    await assert.rejects(a.peers.request('nobody', hello(), secondMs), rejectsWith('PEER_UNREACHABLE'));
+    await ask(hello());
+    a.peers.setAddresses(new Map());
+    await assert.rejects(ask(hello()), rejectsWith('PEER_UNREACHABLE'));
+    a.peers.close();
+    await assert.rejects(ask(hello()), rejectsWith('PEER_UNREACHABLE'));
+  });
+
+  test('move to a new address', async () => {
+    const { world, network, a, ask } = await pair();
+    const elsewhere = await simulatedNode(world, network.at('b2'), 'b2', { identity: () => identityOf('b') });
+    await ask(hello());
+    a.peers.setAddresses(new Map([['b', 'b2:9095']]));
+    await ask(hello('moved'));
+    assert.deepEqual(
+      elsewhere.requests.map(({ body }) => textOf(body)),
+      ['moved'],
+    );
+  });
+});
+
+suite('series dictionaries', () => {
+  test('carry the definition of a series once a connection', async () => {
+    const { a, b, ask } = await pair();
+    assert.equal(textOf((await ask(write(a, 'up', 'down'))).body), 'w: up down');
+    assert.equal(textOf((await ask(write(a, 'down', 'left', 'left'))).body), 'w: down left left');
+    assert.equal(a.store.definitionsCount, 3);
+    assert.equal(b.requests[1]?.samples?.bytes.length, 12);
+    // Another class is another connection.
+    await ask({ ...write(a, 'up'), kind: 'copy' });
+    assert.equal(a.store.definitionsCount, 4);
+  });
+
+  test('take effect in order, though definitions take time at both ends', async () => {
+    const { world, a, b } = await pair();
+    const gate = Promise.withResolvers<void>();
+    b.store.beforeRegister = () => gate.promise;
+    const answers = [
+      a.peers.request('b', write(a, 'x', 'y'), secondMs),
+      a.peers.request('b', write(a, 'y', 'x'), secondMs),
+      a.peers.request('b', write(a, 'z'), secondMs),
+    ];
+    await pass(world, 50);
+    assert.equal(b.requests.length, 0);
+    gate.resolve();
+    const frames = await settled(world, Promise.all(answers));
+    assert.deepEqual(
+      frames.map(({ body }) => textOf(body)),
+      ['w: x y', 'w: y x', 'w: z'],
+    );
+  });
+
+  test('begin anew when the sender numbers its series anew', async () => {
+    const { a, ask } = await pair();
+    await ask(write(a, 'up', 'down'));
+    a.store.renumber();
+    assert.equal(textOf((await ask(write(a, 'up', 'down'))).body), 'w: up down');
+    assert.equal(a.store.definitionsCount, 4);
+    assert.equal(a.peers.counters.write.connectionsOpened, 1);
+  });
+
+  test('begin anew on a new connection when the receiver numbers its series anew', async () => {
+    const { world, a, b, ask } = await pair();
+    await ask(write(a, 'up', 'down'));
+    b.store.renumber();
+    await assert.rejects(ask(write(a, 'up', 'down')), rejectsWith('PEER_DICTIONARY'));
+    await pass(world, 200);
+    assert.equal(textOf((await ask(write(a, 'up', 'down'))).body), 'w: up down');
+    assert.equal(a.peers.counters.write.connectionsOpened, 2);
+  });
+
+  test('that disagree end the connection before anything wrong is kept', async () => {
+    const { a, b, ask } = await pair();
+    const good = write(a, 'up');
+    const samples = a.store.payload('up');
+    await assert.rejects(
+      ask({ ...good, samples: { ...samples, fingerprintSum: samples.fingerprintSum + 1n } }),
+      rejectsWith('PEER_DICTIONARY'),
+    );
+    assert.equal(b.peers.counters.write.connectionsEnded, 1);
+  });
+
+  test('end with a registration that fails: what was lost can’t be referred to', async () => {
+    const { world, a, b, ask } = await pair();
+    b.store.beforeRegister = async () => {
+      throw new TimbalaError('HEAD_MEMORY_FULL', 'full');
+    };
+    await assert.rejects(ask(write(a, 'up')), rejectsWith('PEER_UNREACHABLE'));
+    b.store.beforeRegister = async () => undefined;
+    await pass(world, 200);
+    assert.equal(textOf((await ask(write(a, 'up'))).body), 'w: up');
+  });
+
+  test('serve answers too', async () => {
+    const { a, b, ask } = await pair();
+    b.peers.onRequest = async () => ({ kind: 'pull', body: text('p'), samples: b.store.payload('up', 'down') });
+    const names = (frame: ReceivedFrame): string[] => (frame.samples ? a.store.namesIn(frame.samples) : []);
+    assert.deepEqual(names(await ask({ kind: 'pull', body: text('?') })), ['up', 'down']);
+    assert.deepEqual(names(await ask({ kind: 'pull', body: text('?') })), ['up', 'down']);
+    assert.equal(b.store.definitionsCount, 2);
+  });
+});
+
+suite('flow control', () => {
+  const { windowBytes, queuedBytesMax } = classLimits.write;
+
+  test('holds back what the other side has no room for, while other classes go on', async () => {
+    const { world, a, b, ask } = await pair();
+    const gate = Promise.withResolvers<void>();
+    b.peers.onRequest = async (_from, frame) => {
+      b.requests.push(frame);
+      if (frame.kind === 'write') await gate.promise;
+      return { kind: frame.kind, body: text('done') };
+    };
+    const big = { kind: 'write', body: new Uint8Array(mib) } as const;
+    const answers = Array.from({ length: 20 }, () => a.peers.request('b', big, 60 * secondMs));
+    await pass(world, secondMs);
+    // The window, and the message that used it up.
+    assert.equal(b.requests.length, windowBytes / mib);
+    assert.equal(a.peers.states()[0]?.queuedBytes, 12 * mib);
+    assert.equal((await ask(hello())).kind, 'hello');
+    gate.resolve();
+    await settled(world, Promise.all(answers));
+    assert.ok(a.peers.counters.write.creditWaits > 0);
+  });
+
+  test('refuses what would make the queue too long, and drops what nobody waits for any more', async () => {
+    const { world, a, b } = await pair();
+    const gate = Promise.withResolvers<void>();
+    b.peers.onRequest = async (_from, frame) => {
+      b.requests.push(frame);
+      await gate.promise;
+      return { kind: frame.kind, body: text('done') };
+    };
+    const big = { kind: 'write', body: new Uint8Array(4 * mib) } as const;
+    const count = (windowBytes + queuedBytesMax) / (4 * mib);
+    const results = Array.from({ length: count + 1 }, () =>
+      a.peers.request('b', big, secondMs).catch((error) => error),
+    );
+    // Nothing is sent before the opening, so that all of them queue up.
+    const refused = (await settled(world, Promise.all(results))).filter((result) => hasCode(result, 'PEER_BUSY'));
+    assert.equal(refused.length, windowBytes / (4 * mib) + 1);
+    gate.resolve();
+    await pass(world, secondMs);
+    assert.equal(b.requests.length, windowBytes / (4 * mib));
+    assert.equal(a.peers.states()[0]?.queuedBytes, 0);
+  });
+
+  test('lets a message pass that is longer than the window', async () => {
+    const { ask } = await pair();
+    const { body } = await ask({ kind: 'read', body: new Uint8Array(classLimits.read.windowBytes + 1) });
+    assert.equal(body.length, classLimits.read.windowBytes + 1);
+    // All credit has come back, both ways.
+    assert.equal((await ask({ kind: 'read', body: new Uint8Array(mib) })).body.length, mib);
+  });
+
+  test('refuses a message that no frame can hold', async () => {
+    const { ask } = await pair();
+    await assert.rejects(ask({ kind: 'read', body: new Uint8Array(65 * mib) }), rejectsWith('PEER_FRAME_TOO_LARGE'));
+    assert.equal((await ask({ kind: 'read', body: text('x') })).kind, 'read');
+  });
+
+  test('bounds the requests in work', async () => {
+    const { world, a, b } = await pair();
+    b.peers.onRequest = () => new Promise<PeerFrame>(() => undefined);
+    const { requestsMax } = classLimits.background;
+    const asked = Array.from({ length: requestsMax + 3 }, () =>
+      a.peers.request('b', { kind: 'compare', body: text('?') }, secondMs).catch((error) => error),
+    );
+    const refused = (await settled(world, Promise.all(asked))).filter((error) => hasCode(error, 'PEER_BUSY'));
+    assert.equal(refused.length, 3);
+  });
+});
+
+suite('loss', () => {
+  test('of a process fails what waits, and is mended by the next request after a back-off', async () => {
+    const { world, network, a, b } = await pair();
+    b.peers.onRequest = () => new Promise<PeerFrame>(() => undefined);
+    const waiting = a.peers.request('b', hello(), 60 * secondMs);
+    await pass(world, 100);
+    b.peers.close();
+    await assert.rejects(settled(world, waiting), rejectsWith('PEER_UNREACHABLE'));
+    await pass(world, 100);
+    // Refused by the machine, then by the back-off without asking.
+    await assert.rejects(settled(world, a.peers.request('b', hello(), secondMs)), rejectsWith('PEER_UNREACHABLE'));
+    await assert.rejects(a.peers.request('b', hello(), secondMs), /tried again in \d+ ms/);
+    const again = await simulatedNode(world, network.at('b'), 'b');
+    await pass(world, 500);
+    await settled(world, a.peers.request('b', hello(), secondMs));
+    assert.equal(again.requests.length, 1);
+  });
+
+  test('of power is noticed by silence, and no request is done twice', async () => {
+    const { world, network, a, ask } = await pair();
+    await ask(hello());
+    network.crash('b');
+    await assert.rejects(ask(hello(), secondMs), rejectsWith('PEER_TIMEOUT'));
+    assert.equal(a.peers.states()[0]?.isOpen, true);
+    await pass(world, 21 * secondMs);
+    assert.equal(a.peers.states()[0]?.isOpen, false);
+    network.restart('b');
+    const again = await simulatedNode(world, network.at('b'), 'b');
+    await settled(world, a.peers.request('b', hello('new'), secondMs));
+    assert.deepEqual(
+      again.requests.map(({ body }) => textOf(body)),
+      ['new'],
+    );
+  });
+
+  test('of a link for some seconds delays, and loses nothing', async () => {
+    const { world, network, a, b, ask } = await pair();
+    await ask(hello());
+    network.cut('a', 'b');
+    const waiting = a.peers.request('b', hello('through'), 20 * secondMs);
+    await pass(world, 8 * secondMs);
+    network.heal();
+    assert.equal(textOf((await settled(world, waiting)).body), 'through');
+    assert.equal(b.requests.length, 2);
+    assert.equal(a.peers.counters.control.connectionsOpened, 1);
+  });
+
+  test('idle connections live', async () => {
+    const { world, a, ask } = await pair();
+    await ask(hello());
+    await pass(world, 60 * secondMs);
+    await ask(hello());
+    assert.equal(a.peers.counters.control.connectionsOpened, 1);
+  });
+
+  test('a peer that comes back and dials us is dialed without waiting', async () => {
+    const { world, network, a, b } = await pair();
+    b.peers.close();
+    for (let i = 0; i < 8; i++) {
+      await assert.rejects(settled(world, a.peers.request('b', hello(), secondMs)));
+      await pass(world, 20 * secondMs);
+    }
+    await assert.rejects(settled(world, a.peers.request('b', hello(), secondMs)));
+    const again = await simulatedNode(world, network.at('b'), 'b');
+    again.peers.setAddresses(new Map([['a', 'a:9095']]));
+    await assert.rejects(a.peers.request('b', hello(), secondMs), /tried again/);
+    await settled(world, again.peers.request('a', hello(), secondMs));
+    await settled(world, a.peers.request('b', hello(), secondMs));
+  });
+});
+
+suite('openings', () => {
+  async function refusalOf(identity: object, node = 'b'): Promise<string> {
+    const { world, network, a } = await pair();
+    await simulatedNode(world, network.at('x'), 'x', { identity: () => ({ ...identityOf(node), ...identity }) });
+    a.peers.setAddresses(new Map([[node === 'a' ? 'a' : 'b', 'x:9095']]));
+    const error = await settled(
+      world,
+      a.peers.request(node === 'a' ? 'a' : 'b', hello(), secondMs).catch((cause: Error) => cause),
+    );
+    assert.ok(error instanceof TimbalaError && error.code === 'PEER_UNREACHABLE');
+    return error.message;
+  }
+
+  test('refuse another cluster, another node at the address, and our own name', async () => {
+    assert.match(await refusalOf({ clusterId: 'd'.repeat(32) }), /PEER_OTHER_CLUSTER/);
+    assert.match(await refusalOf({ node: 'z' }), /PEER_WRONG_NODE: this is z, not b/);
+    assert.match(await refusalOf({}, 'a'), /PEER_SAME_NAME/);
+  });
+
+  test('that nobody answers end after a time', async () => {
+    const { world, network, a } = await pair();
+    await network.at('mute').listen({ host: 'mute', port: 1 }, () => ({ onBytes: () => {}, onEnd: () => {} }));
+    a.peers.setAddresses(new Map([['b', 'mute:1']]));
+    await assert.rejects(settled(world, a.peers.request('b', hello(), 60 * secondMs)), /no opening within/);
+  });
+
+  test('addresses are host and port, or refused', async () => {
+    assert.deepEqual(parseAddress('[::1]:80'), { host: '::1', port: 80 });
+    assert.deepEqual(parseAddress('node-1.example:9095'), { host: 'node-1.example', port: 9_095 });
+    const { a, world } = await pair();
+    for (const address of ['', 'a', 'a:', 'a:0', 'a:65536', '::1:80', 'a b:1']) {
+      assert.throws(() => parseAddress(address), rejectsWith('PEER_ADDRESS'));
+      a.peers.setAddresses(new Map([['b', address]]));
+      await assert.rejects(settled(world, a.peers.request('b', hello(), secondMs)), rejectsWith('PEER_UNREACHABLE'));
+    }
+  });
+});
+
+suite('hostile peers', () => {
+  const opening = encodePeerFrame(
+    { type: peerFrameTypes.opening, kind: 0, hasSamples: false, id: 0, creditBytes: 0, patienceMs: 0 },
+    [
+      encodePeerOpening({
+        ...identityOf('evil'),
+        versionMin: 1,
+        versionMax: 1,
+        to: 'b',
+        connectionClass: 1,
+        windowBytes: 1_000,
+      }),
+    ],
+  );
+  const request = (body: Uint8Array, fields = {}): Uint8Array =>
+    encodePeerFrame(
+      {
+        type: peerFrameTypes.request,
+        kind: 1,
+        hasSamples: false,
+        id: 1,
+        creditBytes: 0,
+        patienceMs: secondMs,
+        ...fields,
+      },
+      [body],
+    );
+
+  /** Sends the pieces to b; how the connection ended, or undefined where it has not. */
+  async function send(...pieces: Uint8Array[]): Promise<{ b: TestNode; ended: boolean; frames: number[] }> {
+    const { world, network, b } = await pair();
+    const seen = { ended: false, frames: [] as number[] };
+    const reader = new PeerFrameReader();
+    const stream: NetworkStream = network.at('evil').connect(
+      { host: 'b', port: 9_095 },
+      {
+        onBytes: (bytes) => reader.push(bytes, ({ type }) => seen.frames.push(type)),
+        onEnd: () => {
+          seen.ended = true;
+        },
+      },
+    );
+    for (const piece of pieces) stream.write(piece);
+    await pass(world, 200);
+    await settled(world, b.peers.request('a', hello(), secondMs));
+    return { b, ...seen };
+  }
+
+  test('are cut off, and the node goes on', async () => {
+    const http = text('GET / HTTP/1.1\r\nHost: b\r\n\r\n');
+    const corrupt = request(text('x')).fill(0, 24);
+    for (const pieces of [
+      [http],
+      [request(text('x'))],
+      [opening, opening],
+      [opening, corrupt],
+      [opening, request(new Uint8Array(40).fill(255), { hasSamples: true })],
+      [opening, request(text('x'), { kind: 77 })],
+      [opening, request(text('x'), { type: peerFrameTypes.closing })],
+    ]) {
+      const { ended, b } = await send(...pieces);
+      assert.ok(ended);
+      assert.equal(b.requests.length, 0);
+    }
+  });
+
+  test('can’t send more than they were granted', async () => {
+    const { world, network, b } = await pair();
+    b.peers.onRequest = () => new Promise<PeerFrame>(() => undefined);
+    const seen = { ended: false };
+    const handlers = {
+      onBytes: () => undefined,
+      onEnd: () => {
+        seen.ended = true;
+      },
+    };
+    const stream = network.at('evil').connect({ host: 'b', port: 9_095 }, handlers);
+    stream.write(opening);
+    const big = request(new Uint8Array(8 * mib));
+    for (let i = 0; i < 8; i++) stream.write(big);
+    await pass(world, 100);
+    assert.equal(seen.ended, false);
+    for (let i = 0; i < 8; i++) stream.write(big);
+    await pass(world, 100);
+    assert.ok(seen.ended);
+  });
+
+  test('any damage after the opening gives answers or an end', async () => {
+    const random = new SeededRandom(3);
+    const { world, network, b } = await pair();
+    for (let i = 0; i < 300; i++) {
+      const bytes = Uint8Array.from([...opening, ...request(text('x'), { id: i })]);
+      for (let flips = random.below(3); flips >= 0; flips--) bytes[random.below(bytes.length)] = random.below(256);
+      const stream = network
+        .at('evil')
+        .connect({ host: 'b', port: 9_095 }, { onBytes: () => undefined, onEnd: () => undefined });
+      for (let at = 0; at < bytes.length; at += 50) stream.write(bytes.subarray(at, at + 50));
+      world.run(5);
+    }
+    await pass(world, 10 * secondMs);
+    assert.equal(textOf((await settled(world, b.peers.request('a', hello(), secondMs))).body), 'hello');
+  });
+});
+
+suite('a lossy world', () => {
+  /** Three nodes that ask one another through loss, cuts and crashes; the trace of it all. */
+  async function run(seed: number): Promise<string> {
+    const world = new SimWorld(seed);
+    const network = new SimNetwork(world);
+    network.conditions.lossShare = 0.05;
+    network.conditions.delayMsMax = 20;
+    const names = ['a', 'b', 'c'];
+    const random = new SeededRandom(seed);
+    const done = new Map<string, number>();
+    const nodes = new Map<string, TestNode>();
+    const boot = async (name: string): Promise<void> => {
+      const node = await simulatedNode(world, network.at(name), name);
+      node.peers.setAddresses(
+        new Map(names.filter((other) => other !== name).map((other) => [other, `${other}:9095`])),
+      );
+      node.peers.onRequest = async (_from, frame) => {
+        const key = textOf(frame.body);
+        done.set(key, (done.get(key) ?? 0) + 1);
+        return echoOf(node.store, frame);
+      };
+      nodes.set(name, node);
+    };
+    for (const name of names) await boot(name);
+    const asked: Promise<void>[] = [];
+    let answered = 0;
+    for (let step = 0; step < 120; step++) {
+      const [from = 'a', to = 'b'] = names.toSorted(() => random.float() - 0.5);
+      const node = nodes.get(from);
+      assert.ok(node);
+      const key = `${step}`;
+      const series = Array.from({ length: 1 + random.below(3) }, () => `s${random.below(6)}`);
+      const frame = { ...write(node, ...series), body: text(key) };
+      asked.push(
+        (async () => {
+          try {
+            const { body } = await node.peers.request(to, frame, 2 * secondMs);
+            answered++;
+            assert.equal(textOf(body), `${key}: ${series.join(' ')}`);
+          } catch (error) {
+            assert.ok(hasCode(error, 'PEER_UNREACHABLE') || hasCode(error, 'PEER_TIMEOUT'), String(error));
+          }
+        })(),
+      );
+      if (random.below(12) === 0) network.cut(from, to);
+      if (random.below(8) === 0) network.heal();
+      if (random.below(25) === 0) {
+        network.crash(to);
+        // The process that lost power does nothing any more, but its requests are still waited for above.
+        nodes.get(to)?.peers.close();
+        network.restart(to);
+        await boot(to);
+      }
+      await pass(world, random.below(100));
+    }
+    network.heal();
+    await settled(world, Promise.all(asked));
+    assert.ok(
+      [...done.values()].every((times) => times === 1),
+      'a request was done twice',
+    );
+    assert.ok(answered > 60, `${answered} answers`);
+    await pass(world, 10 * secondMs);
+    // Healed: everyone reaches everyone.
+    for (const from of names) {
+      for (const to of names) {
+        const node = nodes.get(from);
+        if (from !== to && node) await settled(world, node.peers.request(to, write(node, 'x'), 10 * secondMs));
+      }
+    }
+    for (const { peers } of nodes.values()) peers.close();
+    return world.traceHash;
+  }
+
+  test('settles every request, does none twice, mixes up no series, and heals', async () => {
+    for (let seed = 1; seed <= 12; seed++) await run(seed);
+  });
+
+  test('is the same for the same seed', async () => {
+    assert.equal(await run(5), await run(5));
+  });
+});
