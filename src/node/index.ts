@@ -3,7 +3,7 @@ export { SystemClock } from './clock.ts';
 export { NodeDisk } from './disk.ts';
 export { loadKernels } from './kernels.ts';
 export { type LogLevel, PinoLog } from './log.ts';
-export { NodeNetwork } from './network.ts';
+export { NodeNetwork, type StreamSecurity } from './network.ts';
 export {
   hostName,
   lowerThreadPriority,

@@ -1,7 +1,8 @@
-// The real network: UDP by node:dgram, TCP by node:net. Sockets keep the process alive until they are closed.
+// The real network: UDP by node:dgram, TCP by node:net, TLS over it by node:tls. Sockets keep the process alive until they
+// are closed.
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
-import { connect, createServer, isIP, isIPv6, type Socket as TcpSocket } from 'node:net';
+import { connect, createServer, isIP, isIPv6, type Server, type Socket as TcpSocket } from 'node:net';
 import { once } from 'node:events';
 import { errorMessage, TimbalaError } from '../base/index.ts';
 import type {
@@ -16,6 +17,35 @@ import type {
 
 /** Bursts of gossip outgrow the kernel's default, which is 212 KB on Linux. */
 const receiveBufferBytes = 2 * 1024 * 1024;
+
+/** In PEM. Both sides of a stream must show a certificate that the authority has signed, whatever names are in it. */
+export interface StreamSecurity {
+  readonly key: string;
+  readonly certificate: string;
+  readonly authority: string;
+}
+
+/** How sockets are made: node:net's way, or node:tls's. */
+interface Sockets {
+  connect(to: NetworkAddress): TcpSocket;
+  createServer(onSocket: (socket: TcpSocket) => void): Server;
+}
+
+const plainSockets: Sockets = {
+  connect: ({ host, port }) => connect({ host, port }),
+  createServer: (onSocket) => createServer(onSocket),
+};
+
+async function securedSockets({ key, certificate: cert, authority: ca }: StreamSecurity): Promise<Sockets> {
+  // Loaded here, since most nodes go without.
+  const tls = await import('node:tls');
+  const common = { key, cert, ca, minVersion: 'TLSv1.3' } as const;
+  return {
+    // Peers are dialed by addresses, which no certificate names: that the authority signed it is what counts.
+    connect: ({ host, port }) => tls.connect({ ...common, host, port, checkServerIdentity: () => undefined }),
+    createServer: (onSocket) => tls.createServer({ ...common, requestCert: true, rejectUnauthorized: true }, onSocket),
+  };
+}
 
 function bindFailed(what: string, { host, port }: NetworkAddress, cause: unknown): TimbalaError {
   const message = `${what} ${host}:${port}: ${errorMessage(cause)}; choose another address`;
@@ -91,6 +121,17 @@ class TcpStream implements NetworkStream {
 }
 
 export class NodeNetwork implements Network {
+  readonly #sockets: Sockets;
+
+  constructor(sockets = plainSockets) {
+    this.#sockets = sockets;
+  }
+
+  /** With mutual TLS on every stream; datagrams stay plain. */
+  static async secured(security: StreamSecurity): Promise<NodeNetwork> {
+    return new NodeNetwork(await securedSockets(security));
+  }
+
   async bindDatagrams(address: NetworkAddress, handlers: DatagramHandlers): Promise<DatagramSocket> {
     const type = isIPv6(address.host) ? 'udp6' : 'udp4';
     const socket = createSocket({ type, recvBufferSize: receiveBufferBytes });
@@ -112,7 +153,7 @@ export class NodeNetwork implements Network {
     address: NetworkAddress,
     onStream: (stream: NetworkStream, from: NetworkAddress) => StreamHandlers,
   ): Promise<StreamListener> {
-    const server = createServer((socket) => {
+    const server = this.#sockets.createServer((socket) => {
       const stream = new TcpStream(socket);
       const from = { host: plainHost(socket.remoteAddress ?? ''), port: socket.remotePort ?? 0 };
       stream.attach(onStream(stream, from));
@@ -130,7 +171,7 @@ export class NodeNetwork implements Network {
   }
 
   connect(to: NetworkAddress, handlers: StreamHandlers): NetworkStream {
-    const stream = new TcpStream(connect({ host: to.host, port: to.port }));
+    const stream = new TcpStream(this.#sockets.connect(to));
     stream.attach(handlers);
     return stream;
   }

@@ -149,6 +149,22 @@ for (const [name, settingOf] of [
       listener.close();
     });
 
+    test('aborting ends the other side, and calls nothing here', async () => {
+      const { network, host, until } = settingOf();
+      const server = new Recorder();
+      const listener = await network.listen({ host, port: 0 }, () => server);
+      const client = new Recorder();
+      const stream = network.connect(listener.address, client);
+      stream.write(bytesOf('x'));
+      await until(() => server.text !== '');
+      stream.abort();
+      stream.write(bytesOf('y'));
+      await until(() => server.ends === 1);
+      assert.equal(server.text, 'x');
+      assert.equal(client.ends, 0);
+      listener.close();
+    });
+
     test('a stream to a port where nobody listens ends with an error, once', async () => {
       const { network, host, until } = settingOf();
       const listener = await network.listen({ host, port: 0 }, () => new Recorder());
@@ -178,6 +194,48 @@ suite('the real network only', () => {
 });
 
 suite('the simulated network only', () => {
+  async function stream() {
+    const world = new SimWorld(4);
+    const network = new SimNetwork(world);
+    const server = new Recorder();
+    const client = new Recorder();
+    await network.at('b').listen({ host: 'b', port: 1 }, () => server);
+    const near = network.at('a').connect({ host: 'b', port: 1 }, client);
+    near.write(bytesOf('1'));
+    world.run(10);
+    return { world, network, server, client, near };
+  }
+
+  test('streams wait while their link is cut, keep their order, and are given up after a time', async () => {
+    const { world, network, server, client, near } = await stream();
+    network.cut('a', 'b');
+    near.write(bytesOf('2'));
+    near.write(bytesOf('3'));
+    world.run(10_000);
+    assert.equal(server.text, '1');
+    network.heal();
+    world.run(300);
+    assert.equal(server.text, '123');
+    network.cut('a', 'b');
+    near.write(bytesOf('4'));
+    world.run(120_000);
+    assert.equal(client.ends, 1);
+    assert.equal(server.text, '123');
+  });
+
+  test('streams are forgotten by a machine that lost power, and reset once it is back', async () => {
+    const { world, network, server, client, near } = await stream();
+    network.crash('b');
+    near.write(bytesOf('2'));
+    world.run(5_000);
+    assert.equal(client.ends, 0);
+    network.restart('b');
+    world.run(5_000);
+    assert.equal(client.ends, 1);
+    assert.equal(server.text, '1');
+    assert.equal(server.ends, 0);
+  });
+
   test('loses, doubles and reorders as told', async () => {
     const world = new SimWorld(3);
     const network = new SimNetwork(world);
