@@ -101,6 +101,14 @@ export class PeerConnections implements PeerLinks {
     }
   }
 
+  /**
+   * To be called when samples that a node sent as an answer turn out to name series wrongly (PEER_DICTIONARY): ends the
+   * connections to it, and the dictionaries with them. For requests of peers, connections see to it themselves.
+   */
+  forgetSeries(node: NodeName): void {
+    for (const link of this.#links.get(node)?.values() ?? []) link.close('its series dictionary is void');
+  }
+
   /** Of all links that have been used. */
   states(): LinkState[] {
     return [...this.#links.values()].flatMap((links) => [...links.values()].map(({ state }) => state));

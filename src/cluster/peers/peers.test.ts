@@ -200,6 +200,22 @@ suite('series dictionaries', () => {
   });
 });
 
+test('answers that name series wrongly end with the dictionary', async () => {
+  const { world, a, b, ask } = await pair();
+  b.peers.onRequest = async () => ({ kind: 'pull', body: text('p'), samples: b.store.payload('up', 'down') });
+  const pull = async (): Promise<string[]> => {
+    const { samples } = await ask({ kind: 'pull', body: text('?') });
+    assert.ok(samples);
+    return a.store.namesIn(samples);
+  };
+  await pull();
+  a.store.renumber();
+  await assert.rejects(pull(), rejectsWith('PEER_DICTIONARY'));
+  a.peers.forgetSeries('b');
+  await pass(world, 200);
+  assert.deepEqual(await pull(), ['up', 'down']);
+});
+
 suite('flow control', () => {
   const { windowBytes, queuedBytesMax } = classLimits.write;
 
