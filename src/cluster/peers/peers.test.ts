@@ -5,7 +5,15 @@ import { hasCode, mib, SeededRandom, TimbalaError } from '../../base/index.ts';
 import { SimNetwork } from '../../../sim/network.ts';
 import { SimWorld } from '../../../sim/world.ts';
 import type { NetworkStream } from '../../ports/index.ts';
-import { encodePeerFrame, encodePeerOpening, peerFrameTypes, PeerFrameReader } from '../../wire/index.ts';
+import {
+  decodePeerFailure,
+  encodePeerFailure,
+  encodePeerFrame,
+  encodePeerOpening,
+  PeerFrameReader,
+  peerFrameTypes,
+  type PeerOpening,
+} from '../../wire/index.ts';
 import type { PeerFrame, ReceivedFrame } from '../contracts.ts';
 import { classLimits, messageKinds } from './classes.ts';
 import { parseAddress } from './link.ts';
@@ -83,7 +91,7 @@ suite('requests', () => {
   });
 
   test('time out when the answer is late, and the late answer is no other one’s', async () => {
-    const { world, b, ask } = await pair();
+    const { world, a, b, ask } = await pair();
     b.peers.onRequest = async (_from, frame) => {
       const delayMs = textOf(frame.body) === 'late' ? 300 : 0;
       await new Promise<void>((resolve) => world.schedule(delayMs, resolve));
@@ -93,14 +101,29 @@ suite('requests', () => {
     assert.equal(textOf((await ask(hello('next'))).body), 'next');
     await pass(world, 500);
     assert.equal(textOf((await ask(hello('last'))).body), 'last');
+    await pass(world, 2 * secondMs);
+    assert.equal(a.peers.counters.control.requestsTimedOut, 1);
+  });
+
+  test('whose time is over before their turn comes are not done', async () => {
+    const { world, a, b, ask } = await pair();
+    b.store.beforeRegister = () => new Promise((resolve) => world.schedule(300, resolve));
+    await assert.rejects(ask(write(a, 'up'), 100), rejectsWith('PEER_TIMEOUT'));
+    await pass(world, 500);
+    assert.equal(b.requests.length, 0);
+    // What it defined is known all the same.
+    assert.equal(textOf((await ask(write(a, 'up'))).body), 'w: up');
+    assert.equal(a.store.definitionsCount, 1);
   });
 
   test('to unknown nodes, and after the end, fail at once', async () => {
-    const { a, ask } = await pair();
+    const { world, a, b, ask } = await pair();
     await assert.rejects(a.peers.request('nobody', hello(), secondMs), rejectsWith('PEER_UNREACHABLE'));
     await ask(hello());
     a.peers.setAddresses(new Map());
     await assert.rejects(ask(hello()), rejectsWith('PEER_UNREACHABLE'));
+    await pass(world, 50);
+    assert.equal(b.peers.counters.control.connectionsEnded, 1);
     a.peers.close();
     await assert.rejects(ask(hello()), rejectsWith('PEER_UNREACHABLE'));
   });
@@ -133,12 +156,16 @@ suite('series dictionaries', () => {
   test('take effect in order, though definitions take time at both ends', async () => {
     const { world, a, b } = await pair();
     const gate = Promise.withResolvers<void>();
+    const senderGate = Promise.withResolvers<void>();
+    a.store.beforeDefinitions = () => senderGate.promise;
     b.store.beforeRegister = () => gate.promise;
     const answers = [
       a.peers.request('b', write(a, 'x', 'y'), secondMs),
       a.peers.request('b', write(a, 'y', 'x'), secondMs),
       a.peers.request('b', write(a, 'z'), secondMs),
     ];
+    await pass(world, 50);
+    senderGate.resolve();
     await pass(world, 50);
     assert.equal(b.requests.length, 0);
     gate.resolve();
@@ -147,6 +174,7 @@ suite('series dictionaries', () => {
       frames.map(({ body }) => textOf(body)),
       ['w: x y', 'w: y x', 'w: z'],
     );
+    assert.equal(a.store.definitionsCount, 3);
   });
 
   test('begin anew when the sender numbers its series anew', async () => {
@@ -284,6 +312,28 @@ suite('flow control', () => {
     );
     const refused = (await settled(world, Promise.all(asked))).filter((error) => hasCode(error, 'PEER_BUSY'));
     assert.equal(refused.length, 3);
+    // Those that timed out here are still in work there.
+    const again = a.peers.request('b', { kind: 'compare', body: text('?') }, secondMs);
+    await assert.rejects(settled(world, again), rejectsWith('PEER_BUSY'));
+  });
+
+  test('counts requests that fail as done', async () => {
+    const { b, ask } = await pair();
+    b.peers.onRequest = async () => {
+      throw new TimbalaError('STORE_FULL', 'no room on disk');
+    };
+    for (let i = 0; i <= classLimits.background.requestsMax; i++) {
+      await assert.rejects(ask({ kind: 'compare', body: text('?') }), rejectsWith('STORE_FULL'));
+    }
+  });
+
+  test('lets answers go on that are more than the window together', async () => {
+    const { world, a, b } = await pair();
+    b.peers.onRequest = async () => ({ kind: 'read', body: new Uint8Array(2 * mib) });
+    const asked = Array.from({ length: 20 }, () => a.peers.request('b', { kind: 'read', body: text('?') }, secondMs));
+    const frames = await settled(world, Promise.all(asked));
+    assert.ok(frames.every(({ body }) => body.length === 2 * mib));
+    assert.ok(b.peers.counters.read.creditWaits > 0);
   });
 });
 
@@ -342,6 +392,34 @@ suite('loss', () => {
     assert.equal(a.peers.counters.control.connectionsOpened, 1);
   });
 
+  test('is retried less and less often', async () => {
+    const { world, a, b } = await pair();
+    b.peers.close();
+    const dials = async (durationMs: number): Promise<number> => {
+      const { connectionsFailed } = a.peers.counters.control;
+      for (let passed = 0; passed < durationMs; passed += 20) {
+        await assert.rejects(settled(world, a.peers.request('b', hello(), 10)));
+        await pass(world, 10);
+      }
+      return a.peers.counters.control.connectionsFailed - connectionsFailed;
+    };
+    assert.ok((await dials(secondMs)) >= 3);
+    await pass(world, 20 * secondMs);
+    await dials(5 * secondMs);
+    assert.ok((await dials(10 * secondMs)) <= 4);
+  });
+
+  test('leaves one connection a class and peer: a newer one ends the one before', async () => {
+    const { world, network, b } = await pair();
+    for (let i = 0; i < 3; i++) {
+      const again = await simulatedNode(world, network.at(`a${i}`), `a${i}`, { identity: () => identityOf('a') });
+      again.peers.setAddresses(new Map([['b', 'b:9095']]));
+      await settled(world, again.peers.request('b', hello(), secondMs));
+    }
+    const { connectionsOpened, connectionsEnded } = b.peers.counters.control;
+    assert.deepEqual([connectionsOpened, connectionsEnded], [3, 2]);
+  });
+
   test('a peer that comes back and dials us is dialed without waiting', async () => {
     const { world, network, a, b } = await pair();
     b.peers.close();
@@ -397,19 +475,22 @@ suite('openings', () => {
 });
 
 suite('hostile peers', () => {
-  const opening = encodePeerFrame(
-    { type: peerFrameTypes.opening, kind: 0, hasSamples: false, id: 0, creditBytes: 0, patienceMs: 0 },
-    [
-      encodePeerOpening({
-        ...identityOf('evil'),
-        versionMin: 1,
-        versionMax: 1,
-        to: 'b',
-        connectionClass: 1,
-        windowBytes: 1_000,
-      }),
-    ],
-  );
+  const openingOf = (fields: Partial<PeerOpening>): Uint8Array =>
+    encodePeerFrame(
+      { type: peerFrameTypes.opening, kind: 0, hasSamples: false, id: 0, creditBytes: 0, patienceMs: 0 },
+      [
+        encodePeerOpening({
+          ...identityOf('evil'),
+          versionMin: 1,
+          versionMax: 1,
+          to: 'b',
+          connectionClass: 1,
+          windowBytes: 1_000,
+          ...fields,
+        }),
+      ],
+    );
+  const opening = openingOf({});
   const request = (body: Uint8Array, fields = {}): Uint8Array =>
     encodePeerFrame(
       {
@@ -425,14 +506,17 @@ suite('hostile peers', () => {
     );
 
   /** Sends the pieces to b; how the connection ended, or undefined where it has not. */
-  async function send(...pieces: Uint8Array[]): Promise<{ b: TestNode; ended: boolean; frames: number[] }> {
+  async function send(...pieces: Uint8Array[]): Promise<{ b: TestNode; ended: boolean; closings: string[] }> {
     const { world, network, b } = await pair();
-    const seen = { ended: false, frames: [] as number[] };
+    const seen = { ended: false, closings: [] as string[] };
     const reader = new PeerFrameReader();
     const stream: NetworkStream = network.at('evil').connect(
       { host: 'b', port: 9_095 },
       {
-        onBytes: (bytes) => reader.push(bytes, ({ type }) => seen.frames.push(type)),
+        onBytes: (bytes) =>
+          reader.push(bytes, ({ type }, body) => {
+            if (type === peerFrameTypes.closing) seen.closings.push(decodePeerFailure(body).code);
+          }),
         onEnd: () => {
           seen.ended = true;
         },
@@ -460,6 +544,20 @@ suite('hostile peers', () => {
       assert.ok(ended);
       assert.equal(b.requests.length, 0);
     }
+  });
+
+  test('are told why', async () => {
+    const closingsOf = async (...pieces: Uint8Array[]) => (await send(...pieces)).closings;
+    assert.deepEqual(await closingsOf(openingOf({ versionMin: 2, versionMax: 3 })), ['PEER_VERSION']);
+    assert.deepEqual(await closingsOf(openingOf({ connectionClass: 9 })), ['PEER_VERSION']);
+    assert.deepEqual(await closingsOf(openingOf({ to: 'c' })), ['PEER_WRONG_NODE']);
+    assert.deepEqual(await closingsOf(opening, opening), ['PEER_FRAME_CORRUPT']);
+  });
+
+  test('that have said goodbye are not listened to any more', async () => {
+    const goodbye = request(encodePeerFailure({ code: 'X', text: '' }), { type: peerFrameTypes.closing });
+    const { b } = await send(Uint8Array.from([...opening, ...goodbye, ...request(text('x'))]));
+    assert.equal(b.requests.length, 0);
   });
 
   test('can’t send more than they were granted', async () => {

@@ -28,6 +28,8 @@ const hashOf = (name: string): bigint => {
 export class TestStore {
   dictionary: number;
   definitionsCount = 0;
+  /** What `definitionsOf` does first. */
+  beforeDefinitions: () => Promise<void> = async () => undefined;
   /** What `register` does first. */
   beforeRegister: () => Promise<void> = async () => undefined;
   #names: string[] = [];
@@ -78,6 +80,7 @@ export class TestStore {
 
   async definitionsOf(dictionary: number, refs: Uint32Array): Promise<Uint8Array> {
     assert.equal(dictionary, this.dictionary);
+    await this.beforeDefinitions();
     const writer = new ByteWriter();
     for (const ref of refs) {
       writer.u32(ref);
