@@ -105,6 +105,8 @@ export interface KeeperStatus {
   readonly compactionsTotal: number;
   readonly partsDeletedTotal: number;
   readonly tombstonesCount: number;
+  /** Drops of partitions that some part still hides. */
+  readonly dropsCount: number;
 }
 
 export interface CardinalityRow {
@@ -135,6 +137,14 @@ export interface Retention {
 /** Series to delete within a time range, both ends inclusive. */
 export interface DeleteRequest {
   readonly series: readonly Labels[];
+  readonly startMs: number;
+  readonly endMs: number;
+}
+
+/** A delete of the cluster's record: what the selectors (selectors.ts) match, both ends inclusive. */
+export interface DeleteRuleRequest {
+  readonly id: string;
+  readonly selectors: Uint8Array;
   readonly startMs: number;
   readonly endMs: number;
 }

@@ -3,6 +3,7 @@ export type {
   DamageReport,
   DecodedRequest,
   DeleteRequest,
+  DeleteRuleRequest,
   KeeperStatus,
   KernelModules,
   LaneStatus,
@@ -25,3 +26,4 @@ export { defaultLaneLimits, Lane, type LaneLimits, type LaneOptions, type Replic
 export { type FingerprintRange, PairReader, type PairScope, type WindowDigest } from './reader/pair-reader.ts';
 export { Reader, type ReaderOptions } from './reader/reader.ts';
 export { ReadSession } from './reader/session.ts';
+export { decodeSelectors, encodeSelectors } from './selectors.ts';

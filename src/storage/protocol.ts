@@ -2,7 +2,7 @@
 // stable between versions, and nothing of it reaches the disk.
 import type { Handlers, Transferred } from '../base/index.ts';
 import type { SamplesForPeer } from './contracts.ts';
-import type { PartEntry, Tombstone } from './manifest/manifest-edit.ts';
+import type { PartEntry, PartitionDrop, Tombstone } from './manifest/manifest-edit.ts';
 
 /** The handlers that serve `Methods`: results may be promised, or handed over with their buffers. */
 export type Served<Methods extends Handlers> = {
@@ -27,6 +27,7 @@ export interface Policy {
 export interface Catalog extends Policy {
   readonly version: number;
   readonly parts: readonly PartEntry[];
+  readonly drops: readonly PartitionDrop[];
 }
 
 /** A head's memory, posted once to each thread that reads it. */
@@ -74,6 +75,8 @@ export type KeeperForLane = {
   readonly hello: (argument: { lane: number }) => { flushedGeneration: number; policy: Policy };
   /** Resolves when the generation is in parts, by a committed edit of MANIFEST. */
   readonly flush: (request: FlushRequest) => Promise<{ catalogVersion: number }>;
+  /** Hides partitions in all parts that there are; the lane has flushed what it held of them. Resolves when committed. */
+  readonly drop: (argument: { partitions: Uint16Array }) => Promise<{ catalogVersion: number }>;
 };
 
 /** Served by a lane to the keeper. */

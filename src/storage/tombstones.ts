@@ -1,23 +1,34 @@
 // Tombstones as they are looked up: which intervals of a series are deleted. A tombstone masks its range whenever a sample
 // of it arrives, so deletes and unions commute: every place that reads samples out (queries, flush, compaction) masks, and
-// writes into a deleted range are refused.
-import type { SampleBuffer } from '../model/index.ts';
-import type { Tombstone } from './manifest/manifest-edit.ts';
+// writes into a deleted range are refused. Drops of partitions are other things: they hide what a part held before them.
+import type { Labels, Matcher, SampleBuffer } from '../model/index.ts';
+import type { PartitionDrop, Tombstone } from './manifest/manifest-edit.ts';
 import type { TimeInterval } from './part/index.ts';
+import { decodeSelectors, isSelected } from './selectors.ts';
 
 const none: readonly TimeInterval[] = [];
+
+interface Rule extends TimeInterval {
+  readonly selectors: readonly (readonly Matcher[])[];
+}
 
 export class TombstoneIndex {
   /** By fingerprint, as a string of its bytes. */
   readonly #intervals = new Map<string, TimeInterval[]>();
-  readonly newestSeq: number;
+  readonly #rules: Rule[] = [];
+  /** Nothing outside is deleted. */
+  readonly minMs: number;
+  readonly maxMs: number;
 
   /** Only tombstones after `afterSeq`: those before have been applied to what is to be masked. */
   constructor(tombstones: Iterable<Tombstone>, afterSeq = 0) {
-    let newestSeq = afterSeq;
-    for (const { seq, startMs, endMs, fingerprints } of tombstones) {
+    let minMs = Number.POSITIVE_INFINITY;
+    let maxMs = Number.NEGATIVE_INFINITY;
+    for (const { seq, startMs, endMs, fingerprints, rule } of tombstones) {
       if (seq <= afterSeq) continue;
-      newestSeq = Math.max(newestSeq, seq);
+      minMs = Math.min(minMs, startMs);
+      maxMs = Math.max(maxMs, endMs);
+      if (rule) this.#rules.push({ startMs, endMs, selectors: decodeSelectors(rule.selectors) });
       for (let at = 0; at < fingerprints.length; at += 16) {
         const key = fingerprintKey(fingerprints.subarray(at, at + 16));
         const intervals = this.#intervals.get(key);
@@ -25,15 +36,41 @@ export class TombstoneIndex {
         else this.#intervals.set(key, [{ startMs, endMs }]);
       }
     }
-    this.newestSeq = newestSeq;
+    this.minMs = minMs;
+    this.maxMs = maxMs;
   }
 
   get isEmpty(): boolean {
-    return this.#intervals.size === 0;
+    return this.#intervals.size === 0 && this.#rules.length === 0;
   }
 
-  intervals(fingerprint: Uint8Array): readonly TimeInterval[] {
-    return this.isEmpty ? none : (this.#intervals.get(fingerprintKey(fingerprint)) ?? none);
+  /** `labels` is called where there are rules to be asked. */
+  intervals(fingerprint: Uint8Array, labels: () => Labels): readonly TimeInterval[] {
+    if (this.isEmpty) return none;
+    const known = this.#intervals.get(fingerprintKey(fingerprint)) ?? none;
+    if (this.#rules.length === 0) return known;
+    const own = labels();
+    const ruled = this.#rules.filter(({ selectors }) => isSelected(selectors, own));
+    return ruled.length === 0 ? known : [...known, ...ruled];
+  }
+}
+
+/** Whether a part that applied tombstones and drops up to `afterSeq` no longer shows a partition. */
+export class DropIndex {
+  readonly #partitions = new Set<number>();
+
+  constructor(drops: Iterable<PartitionDrop>, afterSeq: number) {
+    for (const { seq, partitions } of drops) {
+      if (seq > afterSeq) for (const partition of partitions) this.#partitions.add(partition);
+    }
+  }
+
+  get isEmpty(): boolean {
+    return this.#partitions.size === 0;
+  }
+
+  has(partition: number): boolean {
+    return this.#partitions.has(partition);
   }
 }
 

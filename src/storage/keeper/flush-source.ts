@@ -1,6 +1,6 @@
 // The series of a frozen generation within one window, in label order, as a part writer takes them. Deleted samples are
 // left out. Memory: one series' samples at a time.
-import { SampleBuffer } from '../../model/index.ts';
+import { decodeLabels, type Labels, SampleBuffer } from '../../model/index.ts';
 import type { HeadReader } from '../../wasm/index.ts';
 import type { PartSeries, SeriesSource } from '../part/index.ts';
 import { maskSamples, type TombstoneIndex } from '../tombstones.ts';
@@ -37,7 +37,8 @@ export class FlushSource implements SeriesSource {
       samples.clear();
       if (this.#reader.readSeries(this.#slot, ref, startMs, endMs, samples) === 0) continue;
       const fingerprint = this.#reader.fingerprint(ref);
-      maskSamples(samples, 0, this.#tombstones.intervals(fingerprint));
+      const labels = (): Labels => decodeLabels(this.#reader.labelBytes(ref));
+      maskSamples(samples, 0, this.#tombstones.intervals(fingerprint, labels));
       if (samples.count > 0) return { labelBytes: this.#reader.labelBytes(ref), fingerprint, samples };
     }
     return undefined;

@@ -7,7 +7,14 @@ import { encodeLabels, type Labels } from '../../model/index.ts';
 import type { Channel, Timer } from '../../ports/index.ts';
 import { HeadReader, PagesKernel } from '../../wasm/index.ts';
 import { mergeBytesMax, type MergePlan, planMerge } from '../compact/plan.ts';
-import type { DamageReport, DeleteRequest, KeeperStatus, Retention, StoragePorts } from '../contracts.ts';
+import type {
+  DamageReport,
+  DeleteRequest,
+  DeleteRuleRequest,
+  KeeperStatus,
+  Retention,
+  StoragePorts,
+} from '../contracts.ts';
 import type { ManifestEdit, PartEntry } from '../manifest/manifest-edit.ts';
 import { Manifest } from '../manifest/manifest-file.ts';
 import {
@@ -15,13 +22,15 @@ import {
   openPart,
   type Part,
   PartCaches,
+  partitionOf,
   type PartOptions,
   type SeriesSource,
   writePart,
 } from '../part/index.ts';
 import type { Catalog, FlushRequest, KeeperForLane, LaneForKeeper, Policy, Served } from '../protocol.ts';
 import { decideRetention } from '../retention/retention.ts';
-import { TombstoneIndex } from '../tombstones.ts';
+import { decodeSelectors } from '../selectors.ts';
+import { DropIndex, TombstoneIndex } from '../tombstones.ts';
 import { catalogWindows, type Window } from '../windows.ts';
 import { CatalogVersions, partPath } from './catalog.ts';
 import { FlushSource } from './flush-source.ts';
@@ -38,6 +47,8 @@ const maintenanceIntervalMs = 15 * secondMs;
 const mergeCacheBytes = 32 * mib;
 /** The share of the free space that a merge may take: the log needs room as well. */
 const freeShareMax = 0.8;
+/** A part is rewritten for drops alone where they hide so much of it. */
+const droppedShareMin = 0.1;
 /** zstd's level by part level: flushed parts are short-lived and hold up the lane; large ones stay for years. */
 const compressionLevels = [1, 6, 6, 6];
 
@@ -52,6 +63,8 @@ export class Keeper {
   readonly #lanes: readonly RpcPeer<LaneForKeeper>[];
   /** When each part was first seen by this process, by monotonic time. */
   readonly #seenMs = new Map<number, number>();
+  /** Samples of a part that drops hide, as of the drop with this number. */
+  readonly #droppedCounts = new Map<number, { readonly seq: number; readonly samplesCount: number }>();
   /** Inputs of merges that met damage. */
   readonly #damagedIds = new Set<number>();
   #jobs: Promise<unknown> = Promise.resolve();
@@ -87,6 +100,7 @@ export class Keeper {
           return { flushedGeneration, policy: this.#catalog.current };
         },
         flush: (request) => this.#exclusive(() => this.#flush(request)),
+        drop: ({ partitions }) => this.#exclusive(() => this.#drop(partitions)),
       };
       return new RpcPeer<LaneForKeeper>(channel, handlers);
     });
@@ -108,10 +122,16 @@ export class Keeper {
   }
 
   #catalogContent(): Omit<Catalog, 'version'> {
-    const { parts, tombstones, sizeHorizonMs } = this.#manifest.state;
+    const { parts, tombstones, drops, sizeHorizonMs } = this.#manifest.state;
     const retentionMs = this.#options.retention.timeMs;
     const sorted = [...parts.values()].sort((a, b) => a.startMs - b.startMs || a.id - b.id);
-    return { parts: sorted, retentionMs, sizeHorizonMs, tombstones: [...tombstones.values()] };
+    return {
+      parts: sorted,
+      retentionMs,
+      sizeHorizonMs,
+      tombstones: [...tombstones.values()],
+      drops: [...drops.values()],
+    };
   }
 
   #commit(edit: ManifestEdit): void {
@@ -139,7 +159,8 @@ export class Keeper {
         for (const window of catalogWindows(fromMs, maxMs, clock.nowMs())) {
           const range = { startMs: Math.max(window.startMs, fromMs), endMs: window.endMs - 1 };
           const source = new FlushSource(reader, request.slot, refs, range, tombstones);
-          const part = this.#writePart(window, source, tombstones.newestSeq, { generation: request.generation });
+          const { tombstoneSeq } = this.#manifest.state;
+          const part = this.#writePart(window, source, tombstoneSeq, { generation: request.generation });
           if (part) add.push(part);
         }
       }
@@ -244,6 +265,7 @@ export class Keeper {
   /** Retention, then at most one merge. True where a merge was made: there may be more to do. */
   #maintain(eager: boolean): boolean {
     this.#applyRetention();
+    this.#forgetDrops();
     const nowMs = this.#options.clock.nowMs();
     const monotonicMs = this.#options.clock.monotonicMs();
     const { parts, tombstones } = this.#manifest.state;
@@ -255,6 +277,7 @@ export class Keeper {
       // Inputs and output are on disk together.
       bytesMax: Math.min(mergeBytesMax, this.#options.disk.freeBytes() * freeShareMax),
       mustRewrite: (part) =>
+        this.#isMostlyDropped(part, eager) ||
         [...tombstones.values()].some(
           ({ seq, startMs, endMs }) => seq > part.tombstoneSeq && startMs <= part.maxTimeMs && endMs >= part.minTimeMs,
         ),
@@ -281,12 +304,11 @@ export class Keeper {
     try {
       for (const { id } of inputs) opened.push(openPart(disk, partPath(id), this.#kernel, caches));
       const horizonMs = this.#horizonMs();
-      const source = mergeParts(
-        opened,
-        tombstones.isEmpty
-          ? { horizonMs }
-          : { horizonMs, deletedIntervals: (_labels, fingerprint) => tombstones.intervals(fingerprint) },
-      );
+      const source = mergeParts(opened, {
+        horizonMs,
+        ...(tombstones.isEmpty ? {} : { deletedIntervals: (labels, own) => tombstones.intervals(own, labels) }),
+        ...(this.#manifest.state.drops.size === 0 ? {} : { isDropped: this.#dropLookup() }),
+      });
       const part = this.#writePart(window, source, this.#manifest.state.tombstoneSeq);
       if (part) add.push(part);
       this.#install(add);
@@ -304,6 +326,62 @@ export class Keeper {
     const [output] = add;
     const fields = { inputs: inputs.map(({ id }) => id), output: output?.id, windowLevel: window.level, durationMs };
     log.info('parts-merged', { ...fields, sizeBytes: output?.sizeBytes, samplesCount: output?.samplesCount });
+  }
+
+  /** Rewriting for a few series is not worth it; they stay hidden until the part is merged for another reason. */
+  #isMostlyDropped(entry: PartEntry, eager: boolean): boolean {
+    const { drops, tombstoneSeq } = this.#manifest.state;
+    const pending = new DropIndex(drops.values(), entry.tombstoneSeq);
+    if (pending.isEmpty) return false;
+    let known = this.#droppedCounts.get(entry.id);
+    if (known?.seq !== tombstoneSeq) {
+      const part = openPart(this.#options.disk, partPath(entry.id), this.#kernel, new PartCaches({ bytesMax: mib }));
+      try {
+        const dropped = part.digests().filter(({ partition }) => pending.has(partition));
+        known = { seq: tombstoneSeq, samplesCount: dropped.reduce((sum, { count }) => sum + count, 0) };
+        this.#droppedCounts.set(entry.id, known);
+      } finally {
+        part.close();
+      }
+    }
+    return known.samplesCount > (eager ? 0 : droppedShareMin * entry.samplesCount);
+  }
+
+  #dropLookup(): (fingerprint: Uint8Array, tombstoneSeq: number) => boolean {
+    const indexes = new Map<number, DropIndex>();
+    return (fingerprint, tombstoneSeq) => {
+      let index = indexes.get(tombstoneSeq);
+      if (!index) {
+        index = new DropIndex(this.#manifest.state.drops.values(), tombstoneSeq);
+        indexes.set(tombstoneSeq, index);
+      }
+      return index.has(partitionOf(fingerprint));
+    };
+  }
+
+  #drop(partitions: Uint16Array): { catalogVersion: number } {
+    this.#commit({ addDrops: [{ seq: this.#manifest.state.tombstoneSeq + 1, partitions }] });
+    this.#options.log.info('partitions-dropped', { partitionsCount: partitions.length });
+    return { catalogVersion: this.#catalog.current.version };
+  }
+
+  /** Forgets the drops that no part is older than. */
+  #forgetDrops(): void {
+    const { parts, drops } = this.#manifest.state;
+    const oldest = Math.min(Number.POSITIVE_INFINITY, ...[...parts.values()].map(({ tombstoneSeq }) => tombstoneSeq));
+    const removeDrops = [...drops.keys()].filter((seq) => seq <= oldest);
+    if (removeDrops.length === 0) return;
+    this.#commit({ removeDrops });
+    if (drops.size === 0) this.#droppedCounts.clear();
+  }
+
+  /** Everything before is gone, for ever: the cluster's retention has moved on. */
+  dropBefore(horizonMs: number): Promise<void> {
+    return this.#exclusive(() => {
+      if (horizonMs <= this.#manifest.state.sizeHorizonMs) return;
+      this.#commit({ sizeHorizonMs: horizonMs });
+      this.#applyRetention();
+    });
   }
 
   #applyRetention(): void {
@@ -351,6 +429,30 @@ export class Keeper {
     });
   }
 
+  /**
+   * Deletes durably what these rules select, also of series that come later. Rules that are known are left as they are; none is
+   * taken back: each goes when its range is past retention.
+   */
+  applyRules(rules: readonly DeleteRuleRequest[]): Promise<void> {
+    return this.#exclusive(() => {
+      const { tombstones, tombstoneSeq } = this.#manifest.state;
+      const known = new Set([...tombstones.values()].map(({ rule }) => rule?.id));
+      const horizonMs = this.#horizonMs();
+      const added = rules.filter(({ id, endMs }) => !known.has(id) && endMs >= horizonMs);
+      if (added.length === 0) return;
+      // What can't be decoded must not get into MANIFEST.
+      for (const { selectors } of added) decodeSelectors(selectors);
+      const addTombstones = added.map(({ id, selectors, startMs, endMs }, index) => ({
+        seq: tombstoneSeq + 1 + index,
+        startMs,
+        endMs,
+        fingerprints: new Uint8Array(0),
+        rule: { id, selectors },
+      }));
+      this.#commit({ addTombstones });
+    });
+  }
+
   #sortedFingerprints(series: readonly Labels[]): Uint8Array[] {
     const fingerprints = series.map((labels) => this.#kernel.fingerprint(encodeLabels(labels)).slice());
     return fingerprints.sort((a, b) => {
@@ -373,6 +475,7 @@ export class Keeper {
       compactionsTotal: this.#compactionsTotal,
       partsDeletedTotal: this.#catalog.deletedTotal,
       tombstonesCount: this.#manifest.state.tombstones.size,
+      dropsCount: this.#manifest.state.drops.size,
     };
   }
 

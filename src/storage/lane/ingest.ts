@@ -2,7 +2,7 @@
 // and put the records that replay needs into the log's gathering group. Durability is the caller's next step.
 // Buffers: columns are copied from the wire kernel's memory into the head kernel's; nothing is kept.
 import { hasCode } from '../../base/index.ts';
-import { decodeLabels } from '../../model/index.ts';
+import { decodeLabels, type Labels } from '../../model/index.ts';
 import { rejectedRef, type StagedBatch, type WireBatch, type WireKernel } from '../../wasm/index.ts';
 import type { SampleOrigin, WriteOutcome, WriteRejection } from '../contracts.ts';
 import type { Generation, LiveHead } from '../head/generations.ts';
@@ -117,6 +117,11 @@ export function withoutDeleted(
   tombstones: TombstoneIndex,
 ): { readonly kept: Columns; readonly droppedCount: number; readonly firstDropped: string | undefined } {
   const { refs, samplesEnd, timestampsMs, valueBits } = columns;
+  const [minMs, maxMs] = [BigInt(tombstones.minMs), BigInt(tombstones.maxMs)];
+  // What is sent is mostly newer than what is deleted.
+  if (!timestampsMs.some((timestampMs) => timestampMs >= minMs && timestampMs <= maxMs)) {
+    return { kept: columns, droppedCount: 0, firstDropped: undefined };
+  }
   const kept: number[] = [];
   const keptEnd = new Uint32Array(refs.length);
   let firstDropped: string | undefined;
@@ -124,11 +129,12 @@ export function withoutDeleted(
   for (let row = 0; row < refs.length; row++) {
     const ref = refs[row] as number;
     const end = samplesEnd[row] as number;
-    const intervals = ref < rejectedRef ? tombstones.intervals(reader.fingerprint(ref)) : [];
+    const labels = (): Labels => decodeLabels(reader.labelBytes(ref));
+    const intervals = ref < rejectedRef ? tombstones.intervals(reader.fingerprint(ref), labels) : [];
     for (let i = first; i < end; i++) {
       const timestampMs = Number(timestampsMs[i]);
       if (isDeleted(timestampMs, intervals)) {
-        firstDropped ??= `series ${decodeLabels(reader.labelBytes(ref))}: the sample at ${timestampMs} is in a deleted range`;
+        firstDropped ??= `series ${labels()}: the sample at ${timestampMs} is in a deleted range`;
       } else kept.push(i);
     }
     keptEnd[row] = kept.length;

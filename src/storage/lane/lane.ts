@@ -475,6 +475,21 @@ export class Lane {
     await this.#flushes;
   }
 
+  /**
+   * Hides what is held of these partitions by now, durably, and has it removed later; what is appended after the call stays.
+   * Between the flush that this takes and the drop no later generation is flushed: it would count as older.
+   */
+  async dropPartitions(partitions: Uint16Array): Promise<void> {
+    // Before anything is awaited: the next append goes into another generation.
+    if (this.#activeSamplesCount > 0) this.#freezeActive('drop');
+    const dropped = this.#flushes.then(async () => {
+      const { catalogVersion } = await this.#keeper.call('drop', { partitions });
+      this.#catalogVersionMin = catalogVersion;
+    });
+    this.#flushes = dropped.catch(() => undefined);
+    await dropped;
+  }
+
   metadata(metric?: string): MetricMetadata[] {
     return this.#metadata.list(metric);
   }

@@ -26,6 +26,20 @@ export interface Tombstone {
   readonly endMs: number;
   /** 16 bytes each, one after another, sorted. */
   readonly fingerprints: Uint8Array;
+  /** Where it is there: also all series that it selects, known now or later. */
+  readonly rule?: DeleteRule;
+}
+
+/** What a cluster's delete selects (selectors.ts). */
+export interface DeleteRule {
+  readonly id: string;
+  readonly selectors: Uint8Array;
+}
+
+/** What was held of these partitions has gone to other nodes: parts whose `tombstoneSeq` is before `seq` no longer show it. */
+export interface PartitionDrop {
+  readonly seq: number;
+  readonly partitions: Uint16Array;
 }
 
 /** One atomic change. */
@@ -38,7 +52,10 @@ export interface ManifestEdit {
   readonly addTombstones?: readonly Tombstone[];
   /** Tombstones whose range is before the horizon: no sample of it can arrive any more. */
   readonly removeTombstones?: readonly number[];
-  /** Retention by size has removed everything before. */
+  readonly addDrops?: readonly PartitionDrop[];
+  /** Drops that no part is older than. */
+  readonly removeDrops?: readonly number[];
+  /** Retention by size, or the cluster's, has removed everything before. */
   readonly sizeHorizonMs?: number;
 }
 
@@ -47,9 +64,10 @@ export class ManifestState {
   readonly parts = new Map<number, PartEntry>();
   readonly flushedGenerations = new Map<number, number>();
   readonly tombstones = new Map<number, Tombstone>();
+  readonly drops = new Map<number, PartitionDrop>();
   /** Never reused, also not after the part has gone. */
   nextPartId = 1;
-  /** Of the last tombstone ever; 0: none. */
+  /** Of the last tombstone or drop ever; 0: none. */
   tombstoneSeq = 0;
   sizeHorizonMs = Number.MIN_SAFE_INTEGER;
 
@@ -68,11 +86,27 @@ export class ManifestState {
       this.tombstoneSeq = Math.max(this.tombstoneSeq, tombstone.seq);
     }
     for (const seq of edit.removeTombstones ?? []) this.tombstones.delete(seq);
+    for (const drop of edit.addDrops ?? []) {
+      this.drops.set(drop.seq, drop);
+      this.tombstoneSeq = Math.max(this.tombstoneSeq, drop.seq);
+    }
+    for (const seq of edit.removeDrops ?? []) this.drops.delete(seq);
     if (edit.sizeHorizonMs !== undefined) this.sizeHorizonMs = Math.max(this.sizeHorizonMs, edit.sizeHorizonMs);
   }
 }
 
-const tags = { add: 1, remove: 2, flushed: 3, tombstone: 4, removeTombstone: 5, sizeHorizon: 6, counters: 7 } as const;
+const tags = {
+  add: 1,
+  remove: 2,
+  flushed: 3,
+  tombstone: 4,
+  removeTombstone: 5,
+  sizeHorizon: 6,
+  counters: 7,
+  rule: 8,
+  drop: 9,
+  removeDrop: 10,
+} as const;
 
 function writePart(writer: ByteWriter, part: PartEntry): void {
   writer.u8(tags.add);
@@ -88,13 +122,24 @@ function writePart(writer: ByteWriter, part: PartEntry): void {
   writer.uvarint(part.tombstoneSeq);
 }
 
-function writeTombstone(writer: ByteWriter, tombstone: Tombstone): void {
-  writer.u8(tags.tombstone);
-  writer.uvarint(tombstone.seq);
-  writer.i64(tombstone.startMs);
-  writer.i64(tombstone.endMs);
-  writer.uvarint(tombstone.fingerprints.length / 16);
-  writer.bytes(tombstone.fingerprints);
+function writeTombstone(writer: ByteWriter, { seq, startMs, endMs, fingerprints, rule }: Tombstone): void {
+  writer.u8(rule ? tags.rule : tags.tombstone);
+  writer.uvarint(seq);
+  writer.i64(startMs);
+  writer.i64(endMs);
+  writer.uvarint(fingerprints.length / 16);
+  writer.bytes(fingerprints);
+  if (!rule) return;
+  writer.string(rule.id);
+  writer.uvarint(rule.selectors.length);
+  writer.bytes(rule.selectors);
+}
+
+function writeDrop(writer: ByteWriter, { seq, partitions }: PartitionDrop): void {
+  writer.u8(tags.drop);
+  writer.uvarint(seq);
+  writer.uvarint(partitions.length);
+  for (const partition of partitions) writer.u16(partition);
 }
 
 export function encodeEdit(edit: ManifestEdit): Uint8Array<ArrayBuffer> {
@@ -114,6 +159,11 @@ export function encodeEdit(edit: ManifestEdit): Uint8Array<ArrayBuffer> {
     writer.u8(tags.removeTombstone);
     writer.uvarint(seq);
   }
+  for (const drop of edit.addDrops ?? []) writeDrop(writer, drop);
+  for (const seq of edit.removeDrops ?? []) {
+    writer.u8(tags.removeDrop);
+    writer.uvarint(seq);
+  }
   if (edit.sizeHorizonMs !== undefined) {
     writer.u8(tags.sizeHorizon);
     writer.i64(edit.sizeHorizonMs);
@@ -127,7 +177,8 @@ export function encodeState(state: ManifestState): Uint8Array<ArrayBuffer> {
   writer.u8(tags.counters);
   writer.uvarint(state.nextPartId);
   writer.uvarint(state.tombstoneSeq);
-  writer.bytes(encodeEdit({ add: [...state.parts.values()], addTombstones: [...state.tombstones.values()] }));
+  const [add, addTombstones] = [[...state.parts.values()], [...state.tombstones.values()]];
+  writer.bytes(encodeEdit({ add, addTombstones, addDrops: [...state.drops.values()] }));
   for (const [lane, generation] of state.flushedGenerations)
     writer.bytes(encodeEdit({ flushed: { lane, generation } }));
   writer.bytes(encodeEdit({ sizeHorizonMs: state.sizeHorizonMs }));
@@ -151,6 +202,15 @@ export function applyEncoded(state: ManifestState, bytes: Uint8Array): void {
         break;
       case tags.tombstone:
         state.apply({ addTombstones: [readTombstone(reader)] });
+        break;
+      case tags.rule:
+        state.apply({ addTombstones: [{ ...readTombstone(reader), rule: readRule(reader) }] });
+        break;
+      case tags.drop:
+        state.apply({ addDrops: [readDrop(reader)] });
+        break;
+      case tags.removeDrop:
+        state.apply({ removeDrops: [reader.uvarint()] });
         break;
       case tags.removeTombstone:
         state.apply({ removeTombstones: [reader.uvarint()] });
@@ -191,4 +251,16 @@ function readTombstone(reader: ByteReader): Tombstone {
   const startMs = reader.i64();
   const endMs = reader.i64();
   return { seq, startMs, endMs, fingerprints: reader.bytes(reader.uvarint() * 16).slice() };
+}
+
+function readRule(reader: ByteReader): DeleteRule {
+  const id = reader.string();
+  return { id, selectors: reader.bytes(reader.uvarint()).slice() };
+}
+
+function readDrop(reader: ByteReader): PartitionDrop {
+  const seq = reader.uvarint();
+  const bytes = reader.bytes(reader.uvarint() * 2);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return { seq, partitions: Uint16Array.from({ length: bytes.length / 2 }, (_, i) => view.getUint16(2 * i, true)) };
 }

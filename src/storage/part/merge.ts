@@ -45,7 +45,7 @@ class PartMerger implements SeriesSource {
       const fingerprint = part.fingerprint(position);
       const labels = (): Labels => part.labels(position);
       this.#samples.clear();
-      this.#takeSamples(labelBytes);
+      this.#takeSamples(labelBytes, fingerprint);
       const intervals = this.#options.deletedIntervals?.(labels, fingerprint) ?? [];
       for (const interval of intervals) removeInterval(this.#samples, interval);
       if (this.#samples.count > 0) return { labelBytes, fingerprint, samples: this.#samples };
@@ -62,12 +62,13 @@ class PartMerger implements SeriesSource {
   }
 
   /** Reads the series from every input that has it, and moves those on. */
-  #takeSamples(labelBytes: Uint8Array): void {
+  #takeSamples(labelBytes: Uint8Array, fingerprint: Uint8Array): void {
+    const { isDropped } = this.#options;
     const horizonMs = this.#options.horizonMs ?? Number.NEGATIVE_INFINITY;
     let anyEnded = false;
     for (const cursor of this.#cursors) {
       if (Buffer.compare(cursor.labelBytes, labelBytes) !== 0) continue;
-      this.#append(cursor, horizonMs);
+      if (!isDropped?.(fingerprint, cursor.part.meta.tombstoneSeq)) this.#append(cursor, horizonMs);
       cursor.position++;
       if (cursor.position < cursor.part.meta.seriesCount) cursor.labelBytes = cursor.part.labelBytes(cursor.position);
       else anyEnded = true;

@@ -87,4 +87,6 @@ export interface MergeOptions {
   readonly horizonMs?: number;
   /** Intervals of a series that are deleted (tombstones), in any order. Called once a series. */
   readonly deletedIntervals?: (labels: () => Labels, fingerprint: Uint8Array) => readonly TimeInterval[];
+  /** What an input that applied tombstones up to `tombstoneSeq` no longer shows of a series: all or nothing (drops). */
+  readonly isDropped?: (fingerprint: Uint8Array, tombstoneSeq: number) => boolean;
 }

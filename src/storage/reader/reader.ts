@@ -17,7 +17,7 @@ import {
   type TimeInterval,
 } from '../part/index.ts';
 import type { Catalog, HeadSnapshot, KeeperForReader, LaneForReader, ReaderForKeeper, Served } from '../protocol.ts';
-import { TombstoneIndex } from '../tombstones.ts';
+import { DropIndex, TombstoneIndex } from '../tombstones.ts';
 import { PartitionIndex } from './partition-index.ts';
 import { SeriesListCache } from './series-list-cache.ts';
 import { ReadSession } from './session.ts';
@@ -30,6 +30,7 @@ export interface ReaderOptions extends StoragePorts {
   readonly caches?: PartCachesOptions;
 }
 
+const allTime: readonly TimeInterval[] = [{ startMs: Number.NEGATIVE_INFINITY, endMs: Number.POSITIVE_INFINITY }];
 const partitionsBytesMax = 64 * mib;
 /** Other work of the thread waits for so long at most. */
 const sliceMs = 10;
@@ -166,11 +167,18 @@ export class Reader {
     return present(this.#heads.get(headId), 'head of the snapshot');
   }
 
-  /** Looks up what the tombstones after `afterSeq` delete; undefined where they delete nothing. */
-  deletedIntervals({ tombstones }: Catalog, afterSeq: number): DeletedIntervals {
-    const index = new TombstoneIndex(tombstones, afterSeq);
-    if (index.isEmpty) return undefined;
-    return (labels): readonly TimeInterval[] => index.intervals(this.#fingerprint(labels));
+  /**
+   * Looks up what the tombstones after `afterSeq` delete, and with `drops` also what was dropped since; undefined where that is
+   * nothing.
+   */
+  deletedIntervals(catalog: Catalog, afterSeq: number, drops = new DropIndex([], 0)): DeletedIntervals {
+    const index = new TombstoneIndex(catalog.tombstones, afterSeq);
+    if (index.isEmpty && drops.isEmpty) return undefined;
+    return (labels): readonly TimeInterval[] => {
+      const fingerprint = this.#fingerprint(labels);
+      if (drops.has(partitionOf(fingerprint))) return allTime;
+      return index.intervals(fingerprint, () => labels);
+    };
   }
 
   #fingerprint(labels: Labels): Uint8Array {

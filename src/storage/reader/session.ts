@@ -19,6 +19,7 @@ import {
   seriesPerFrame,
   type Source,
 } from './sources.ts';
+import { DropIndex } from '../tombstones.ts';
 import { TimestampKeys } from './timestamp-keys.ts';
 
 export interface ReadControl {
@@ -135,8 +136,10 @@ export class ReadSession {
     const { catalog, snapshot } = await this.#open();
     const bitmap = new Uint8Array(8192);
     for (const entry of catalog.parts) {
+      const drops = new DropIndex(catalog.drops, entry.tombstoneSeq);
       for (const { partition, count } of this.#reader.part(entry).digests()) {
-        if (count !== 0) bitmap[partition >> 3] = (bitmap[partition >> 3] as number) | (1 << (partition & 7));
+        if (count !== 0 && !drops.has(partition))
+          bitmap[partition >> 3] = (bitmap[partition >> 3] as number) | (1 << (partition & 7));
       }
     }
     for (const { headId, slot } of snapshot.generations) {
@@ -193,7 +196,8 @@ export class ReadSession {
     control: ReadControl,
   ): Promise<Source[]> {
     const sources: Source[] = parts.map((entry, i) => {
-      const deleted = this.#reader.deletedIntervals(catalog, entry.tombstoneSeq);
+      const { tombstoneSeq } = entry;
+      const deleted = this.#reader.deletedIntervals(catalog, tombstoneSeq, new DropIndex(catalog.drops, tombstoneSeq));
       return new PartSource(this.#reader.part(entry), members[i] as Uint32Array, deleted);
     });
     const deleted = this.#reader.deletedIntervals(catalog, 0);
