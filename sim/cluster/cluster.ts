@@ -1,12 +1,13 @@
 // A simulated cluster: machines with disks that survive crashes, processes that do not, clients that write and query, and
 // the faults between them. `scenario.ts` decides what happens when.
-import { hourMs, minuteMs, SeededRandom } from '../../src/base/index.ts';
+import { dayMs, hourMs, minuteMs, SeededRandom } from '../../src/base/index.ts';
 import {
   ClusterNode,
   ClusterRecord,
   type ClusterTiming,
   decisions,
   type Decisions,
+  type DeleteRequest,
   type NodeName,
   type PeerLinks,
   type Place,
@@ -18,8 +19,16 @@ import {
 import type { Clock, Log } from '../../src/ports/index.ts';
 import { SimRandom } from '../random.ts';
 import { SimWorld } from '../world.ts';
-import { Checker } from './checker.ts';
-import { decodeSamples, digestOf, encodeSamples, partitionOf, partitionsCount, type Sample } from './data.ts';
+import { Checker, type DeleteSeen } from './checker.ts';
+import {
+  decodeSamples,
+  digestOf,
+  encodeSamples,
+  partitionOf,
+  partitionsCount,
+  type Sample,
+  seriesCount,
+} from './data.ts';
 import { ClusterNetwork, type Endpoint } from './links.ts';
 import { ModelDisk, ModelStore, type StoreBugs } from './model-store.ts';
 
@@ -43,7 +52,6 @@ export const simTiming: Partial<ClusterTiming> = {
   repairBackoffMs: 2000,
   leaseMs: 3000,
   dropIntervalMs: 900,
-  auditPeriodMs: 20_000,
   windowGraceMs: 5000,
 };
 
@@ -95,6 +103,8 @@ export class SimCluster {
   readonly machines = new Map<NodeName, Machine>();
   readonly random: SeededRandom;
   retentionMs = 0;
+  /** For processes that start from now on. */
+  auditPeriodMs = dayMs;
   /** Stores that were lost, by wiping or removal. */
   readonly lostStores: string[] = [];
   writesCount = 0;
@@ -102,6 +112,8 @@ export class SimCluster {
   readonly #plant: Plant;
   readonly #seed: number;
   #storesCount = 0;
+  /** Since when all that run know of the retention. */
+  #retainedSinceMs = Number.POSITIVE_INFINITY;
   #valuesCount = 0;
 
   constructor(seed: number, plant: Plant = {}) {
@@ -146,29 +158,33 @@ export class SimCluster {
         }),
     };
     const random = new SimRandom(this.#seed * 7919 + ++this.#storesCount);
-    const options = { name, address: name, zone: '', weight: 1000, peers, partitionsCount, place, timing: simTiming };
-    const look = (): void => {
-      ClusterNode.start(
-        { ...options, decisions: { ...decisions, ...this.#plant.decisions } },
-        { store, links, clock, random, log: silent },
-      ).then(
-        (node) => {
-          process.node = node;
-        },
-        () => clock.setTimer(500, look),
-      );
+    const options = { name, address: name, zone: '', weight: 1000, peers, partitionsCount, place };
+    const look = async (): Promise<void> => {
+      try {
+        process.node = await ClusterNode.start(
+          {
+            ...options,
+            decisions: { ...decisions, ...this.#plant.decisions },
+            timing: { ...simTiming, auditPeriodMs: this.auditPeriodMs },
+          },
+          { store, links, clock, random, log: silent },
+        );
+      } catch {
+        clock.setTimer(500, () => void look());
+      }
     };
-    look();
+    void look();
   }
 
-  crash(name: NodeName): void {
+  /** What was not synced is on disk or is not, by chance, unless all of it is to be lost. */
+  crash(name: NodeName, isUnsyncedLost = false): void {
     const machine = this.machines.get(name);
     if (!machine?.process) return;
     this.world.trace(`crash ${name}`);
     const { endpoint, store, node } = machine.process;
     endpoint.isAlive = false;
     node?.stop();
-    store.crash();
+    store.crash(isUnsyncedLost);
     machine.process = undefined;
   }
 
@@ -225,35 +241,36 @@ export class SimCluster {
 
   // Clients
 
-  newSample(): Sample {
+  newSample(series = this.random.below(seriesCount)): Sample {
     const window = this.random.below(4);
     // Few timestamps, so that the same one is written twice now and then.
     const timestampMs =
       window === 3
         ? this.nowMs - this.random.below(20) * 1000 - 5000
         : startMs - (window + 1) * windowMs + this.random.below(500) * 15_000;
-    return { series: this.random.below(24), timestampMs, value: ++this.#valuesCount };
+    return { series, timestampMs, value: ++this.#valuesCount };
   }
 
   /** A client writes, and sends it again, perhaps elsewhere, when that fails. */
-  write(samples: readonly Sample[], retriesCount: number): void {
-    const node = this.#someNode();
+  write(samples: readonly Sample[], retriesCount: number, node = this.#someNode()): void {
     if (!node) return;
-    const process = this.machines.get(node.state.name)?.process;
     this.checker.sent(samples);
     this.writesCount++;
-    void node.state.store.decode(encodeSamples(samples)).then(async (decoded) => {
-      try {
-        await node.write(decoded);
-        if (process?.endpoint.isAlive) {
-          this.world.trace(`acked ${samples.length}`);
-          this.checker.acked(samples, this.world.nowMs);
-        }
-      } catch {
-        this.writesFailed++;
-        if (retriesCount > 0) this.world.schedule(this.random.below(3000), () => this.write(samples, retriesCount - 1));
-      }
-    });
+    void this.#deliver(samples, retriesCount, node);
+  }
+
+  async #deliver(samples: readonly Sample[], retriesCount: number, node: ClusterNode): Promise<void> {
+    const process = this.machines.get(node.state.name)?.process;
+    try {
+      await node.write(await node.state.store.decode(encodeSamples(samples)));
+      // A client hears nothing from a process that has gone.
+      if (!process?.endpoint.isAlive) return;
+      this.world.trace(`acked ${samples.length}`);
+      this.checker.acked(samples, this.world.nowMs);
+    } catch {
+      this.writesFailed++;
+      if (retriesCount > 0) this.world.schedule(this.random.below(9000), () => this.write(samples, retriesCount - 1));
+    }
   }
 
   #someNode(): ClusterNode | undefined {
@@ -269,7 +286,7 @@ export class SimCluster {
 
   async readAt(node: ClusterNode, isOracle: boolean, mustBeComplete = false): Promise<void> {
     const askedMs = this.world.nowMs;
-    const isWhole = this.random.below(3) > 0;
+    const isWhole = mustBeComplete || this.random.below(3) > 0;
     const fromMs = isWhole ? startMs - 4 * windowMs : startMs - this.random.below(300) * minuteMs;
     const toMs = isWhole ? startMs + hourMs : fromMs + this.random.below(300) * minuteMs;
     const selection = { fromMs, toMs, wanted: new Uint8Array(0) };
@@ -289,32 +306,37 @@ export class SimCluster {
     }
   }
 
-  delete(series: readonly number[], matchers: Uint8Array): void {
-    const node = this.#someNode();
+  delete(series: readonly number[], matchers: Uint8Array, node = this.#someNode()): void {
     if (!node) return;
-    const fromMs = startMs - this.random.below(400) * minuteMs;
+    const fromMs = startMs - this.random.below(480) * minuteMs;
     // Deletes are clipped to the clock of the node that takes them.
-    const toMs = Math.min(fromMs + this.random.below(200) * minuteMs, this.nowMs - minuteMs);
+    const toMs = Math.min(fromMs + this.random.below(90) * minuteMs, this.nowMs - minuteMs);
     const seen = { series, fromMs, toMs, sentMs: this.world.nowMs, ackedMs: Number.POSITIVE_INFINITY };
     this.checker.deletes.push(seen);
     const id = `${this.checker.deletes.length}`;
-    node.delete({ id, matchers, fromMs, toMs }).then(
-      () => {
-        seen.ackedMs = this.world.nowMs;
-        this.world.trace(`deleted ${id}`);
-      },
-      () => {},
-    );
+    void this.#deleteAt(node, { id, matchers, fromMs, toMs }, seen);
+  }
+
+  async #deleteAt(node: ClusterNode, request: DeleteRequest, seen: DeleteSeen): Promise<void> {
+    try {
+      await node.delete(request);
+      seen.ackedMs = this.world.nowMs;
+      this.world.trace(`deleted ${request.id}`);
+    } catch {
+      // It may take effect or not; the checker allows both.
+    }
   }
 
   #copied({ series, timestampMs }: Sample, to: NodeName): void {
-    // Clocks differ by seconds, and a comparison may be on its way: a minute past the horizon nothing may travel.
     if (this.retentionMs === 0) return;
+    if (!this.nodes.every(({ state }) => state.record.retentionMs > 0)) {
+      this.#retainedSinceMs = Number.POSITIVE_INFINITY;
+      return;
+    }
+    this.#retainedSinceMs = Math.min(this.#retainedSinceMs, this.world.nowMs);
+    // Clocks differ by seconds, and a comparison may be on its way.
     const endMs = Math.floor(timestampMs / windowMs) * windowMs + windowMs;
-    if (
-      endMs < this.nowMs - this.retentionMs - minuteMs &&
-      this.nodes.every(({ state }) => state.record.retentionMs > 0)
-    ) {
+    if (endMs < this.nowMs - this.retentionMs - minuteMs && this.world.nowMs > this.#retainedSinceMs + 5000) {
       this.checker.fail('pulled-back', this.world.nowMs, `${series}@${timestampMs} to ${to}`);
     }
   }

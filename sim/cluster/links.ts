@@ -50,9 +50,8 @@ export class ClusterNetwork {
   connect(endpoint: Endpoint): PeerLinks {
     this.#endpoints.set(endpoint.name, endpoint);
     this.#breakAll(endpoint.name);
-    const network = this;
     return {
-      request: (to, frame, deadlineMs) => network.#request(endpoint, to, frame, deadlineMs),
+      request: (to, frame, deadlineMs) => this.#request(endpoint, to, frame, deadlineMs),
       set onRequest(handler: PeerHandler | undefined) {
         endpoint.handler = handler;
       },
@@ -60,6 +59,7 @@ export class ClusterNetwork {
         return endpoint.handler;
       },
       setAddresses: () => {},
+      forgetSeries: (name) => this.#break(endpoint.name, name),
     };
   }
 
@@ -131,34 +131,32 @@ export class ClusterNetwork {
       const copies = !frame.samples && this.#isHit(this.conditions.duplicateShare) ? 2 : 1;
       for (let copy = 0; copy < copies; copy++) {
         this.#deliver(sender, to, frame, (received, receiver) => {
-          this.#handle(sender, receiver, received, (reply) => {
-            if (reply instanceof Error) return end(() => reject(reply));
-            if (this.#isHit(this.conditions.lossShare)) {
+          void this.#handle(sender, receiver, received, (reply) => {
+            if (reply instanceof Error) end(() => reject(reply));
+            else if (this.#isHit(this.conditions.lossShare)) {
               this.#break(sender.name, to);
-              return fail('PEER_UNREACHABLE');
-            }
-            return this.#deliver(receiver, sender.name, reply, (answer) => end(() => resolve(answer)));
+              fail('PEER_UNREACHABLE');
+            } else this.#deliver(receiver, sender.name, reply, (answer) => end(() => resolve(answer)));
           });
         });
       }
     });
   }
 
-  #handle(
+  async #handle(
     sender: Endpoint,
     receiver: Endpoint,
     received: ReceivedFrame,
     done: (reply: PeerFrame | Error) => void,
-  ): void {
-    receiver.handler?.(sender.name, received).then(
-      (reply) => {
-        if (receiver.isAlive) done(reply);
-      },
-      (error: Error) => {
-        this.#break(sender.name, receiver.name);
-        if (receiver.isAlive) done(error);
-      },
-    );
+  ): Promise<void> {
+    let reply: PeerFrame | Error | undefined;
+    try {
+      reply = await receiver.handler?.(sender.name, received);
+    } catch (error) {
+      this.#break(sender.name, receiver.name);
+      reply = error instanceof Error ? error : new Error(String(error));
+    }
+    if (reply && receiver.isAlive) done(reply);
   }
 
   /** Brings a frame to the other side; frames that are cut off or whose process has gone never arrive. */

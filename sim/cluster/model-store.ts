@@ -227,9 +227,10 @@ export class ModelStore implements LocalStore {
   }
 
   /** The machine loses power: each group that was not synced is on disk, or is not. */
-  crash(): void {
-    for (const pending of this.#pending)
-      if (this.#world.random.below(3) === 0) storeSynced(this.disk, pending, this.#bugs);
+  crash(isUnsyncedLost: boolean): void {
+    for (const pending of this.#pending) {
+      if (!isUnsyncedLost && this.#world.random.below(3) === 0) storeSynced(this.disk, pending, this.#bugs);
+    }
     this.#pending = [];
   }
 

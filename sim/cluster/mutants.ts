@@ -2,6 +2,14 @@
 // where it does not, it proves nothing about the code without them.
 import { ByteReader } from '../../src/base/index.ts';
 import { type PeerLinks, type ReceivedFrame } from '../../src/cluster/index.ts';
+import {
+  type Case,
+  copiedThenWritten,
+  deletedAcrossSplit,
+  joinedAcrossSplit,
+  removedThenWrites,
+  retriedThenPowerLost,
+} from './cases.ts';
 import type { Plant } from './cluster.ts';
 
 /** Fetches data together with the marks, and serves reads from what was fetched then. */
@@ -32,12 +40,18 @@ function readsDataBeforeMarks(links: PeerLinks): PeerLinks {
       links.onRequest = handler;
     },
     setAddresses: (addresses) => links.setAddresses(addresses),
+    forgetSeries: (name) => links.forgetSeries(name),
   };
 }
 
-export const mutants: Readonly<Record<string, Plant>> = {
-  'an ack before sync': { store: { acksBeforeSync: true } },
-  'a duplicate acked before sync': { store: { acksDuplicatesBeforeSync: true } },
+export interface Mutant extends Plant {
+  /** The course of events that shows it, where random ones take too long. */
+  readonly case?: Case;
+}
+
+export const mutants: Readonly<Record<string, Mutant>> = {
+  'an ack before sync': { case: retriedThenPowerLost, store: { acksBeforeSync: true } },
+  'a duplicate acked before sync': { case: retriedThenPowerLost, store: { acksDuplicatesBeforeSync: true } },
   'a dropped hint': { decisions: { mayDrop: (isOwner) => !isOwner } },
   'a wrong merge order': { store: { prefersLastArrived: true } },
   'an XOR digest': { store: { digestsByXor: true } },
@@ -60,25 +74,14 @@ export const mutants: Readonly<Record<string, Plant>> = {
   },
   'no re-mark on a change of owners': { decisions: { remarks: () => false } },
   'data read before marks': { links: readsDataBeforeMarks },
-  'a repair copy acked without a mark': { store: { hidesDuplicates: true } },
-  "a removed store's ack counted": { decisions: { countsAck: () => true } },
+  'a repair copy acked without a mark': { case: copiedThenWritten, store: { hidesDuplicates: true } },
+  "a removed store's ack counted": { case: removedThenWrites, decisions: { countsAck: () => true } },
   'an uncounted loss': { decisions: { countedLosses: () => [] } },
-  'a join without confirmations': { decisions: { isJoinConfirmed: () => true } },
+  'a join without confirmations': { case: joinedAcrossSplit, decisions: { isJoinConfirmed: () => true } },
   'a quorum of one': { decisions: { quorum: () => 1 } },
   'a frame under an old dictionary': { store: { ignoresDictionaries: true }, keepsDictionaries: true },
   'a forgotten delete': { store: { forgetsDeletes: true } },
-  'a delete on one node': { decisions: { isDeleteStored: () => true } },
+  'a delete on one node': { case: deletedAcrossSplit, decisions: { isDeleteStored: () => true } },
   'retention pulled back': { decisions: { isCompared: () => true } },
   'a read without two members': { decisions: { mayLeaveOut: (storesCount) => storesCount <= 2 } },
-  'an ack counted by name': {
-    decisions: { countsAck: (record, name) => record.member(name)?.state === 'active' },
-  },
-  'a confirmation by another store': {
-    decisions: {
-      remarks: (before, after) => {
-        const names = (tokens: readonly string[]): string => tokens.map((token) => token.split('/')[0]).join();
-        return names(before) !== names(after);
-      },
-    },
-  },
 };

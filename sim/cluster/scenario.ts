@@ -79,6 +79,10 @@ class Scenario {
     const { random } = this.#cluster;
     const samples = Array.from({ length: 1 + random.below(4) }, () => this.#cluster.newSample());
     this.#cluster.write(samples, random.below(4));
+    // A client that lost patience sends it again while the first is on its way.
+    if (random.below(6) === 0) {
+      this.#cluster.world.schedule(random.below(1000), () => this.#cluster.write(samples, 1));
+    }
   }
 
   #some<T>(from: Iterable<T>): T | undefined {
@@ -103,21 +107,45 @@ class Scenario {
         this.#count('crash');
         cluster.crash(machine.name);
       }
-    } else if (dice < 38) this.#restartSome();
-    else if (dice < 48) {
+    } else if (dice < 16) this.#losePower();
+    else if (dice < 38) this.#restartSome();
+    else if (dice < 46) {
       if (network.cutsCount < 3) {
         this.#count('cut');
         network.cut(machine.name, other);
         if (random.below(2) === 0) network.cut(other, machine.name);
       }
-    } else if (dice < 58) network.heal();
-    else if (dice < 68) machine.process?.store.flush();
-    else if (dice < 71) machine.disk.isFull = !machine.disk.isFull && random.below(2) === 0;
-    else if (dice < 74) machine.disk.syncMsMax = random.below(2) === 0 ? 10 : 600;
-    else if (dice < 76 && machine.process) machine.process.store.isBusy = random.below(2) === 0;
+    } else if (dice < 49) this.#isolate(machine.name);
+    else if (dice < 57) network.heal();
+    else if (dice < 66) machine.process?.store.flush();
+    else if (dice < 69) machine.disk.isFull = !machine.disk.isFull && random.below(2) === 0;
+    else if (dice < 72) machine.disk.syncMsMax = random.below(2) === 0 ? 10 : 600;
+    else if (dice < 74 && machine.process) machine.process.store.isBusy = random.below(2) === 0;
     else if (dice < 80) this.#delete();
     else if (dice < 82) this.#retain();
     else this.#changeMembers(machine.name, dice);
+  }
+
+  /** All machines at once. They come back soon. */
+  #losePower(): void {
+    this.#count('power loss');
+    for (const name of this.#names()) {
+      this.#cluster.crash(name);
+      this.#cluster.world.schedule(this.#cluster.random.below(4000), () => this.#cluster.start(name, this.#names()));
+    }
+  }
+
+  /** Nobody hears the machine, nor it the others; perhaps somebody gives it up, though it lives. */
+  #isolate(name: string): void {
+    const { network, world, random } = this.#cluster;
+    if (network.cutsCount > 0) return;
+    this.#count('isolate');
+    for (const other of this.#names()) {
+      if (other === name) continue;
+      network.cut(name, other);
+      network.cut(other, name);
+    }
+    if (random.below(2) === 0) world.schedule(random.below(3000), () => this.#remove(name));
   }
 
   #restartSome(): void {
@@ -129,7 +157,7 @@ class Scenario {
   }
 
   #delete(): void {
-    if (this.#cluster.checker.deletes.length >= 4) return;
+    if (this.#cluster.checker.deletes.length >= 12) return;
     this.#count('delete');
     const series = [this.#cluster.random.below(seriesCount), this.#cluster.random.below(seriesCount)];
     this.#cluster.delete(series, matchersOf(series));
@@ -149,6 +177,7 @@ class Scenario {
 
   #changeMembers(name: string, dice: number): void {
     const cluster = this.#cluster;
+    const { random } = cluster;
     if (dice < 88) {
       if (cluster.machines.size < machinesMax) {
         this.#count('join');
@@ -158,7 +187,7 @@ class Scenario {
       this.#count('decommission');
       void cluster.machines
         .get(name)
-        ?.process?.node?.decommission()
+        ?.process?.node?.decommission(random.below(3) === 0)
         .catch(() => {});
     } else if (dice < 96) {
       const isActive = cluster.records.some((record) => record.member(name)?.state === 'active');
@@ -192,11 +221,17 @@ class Scenario {
     if (checker.violations.length > 0) return;
     network.heal();
     network.conditions.lossShare = 0;
-    for (const { name, disk, process } of cluster.machines.values()) {
+    // Everything is started anew, and compares totals often from now on: phase one must not be saved by that.
+    cluster.auditPeriodMs = 20 * secondMs;
+    for (const { name, disk } of cluster.machines.values()) {
       disk.isFull = false;
       disk.syncMsMax = 10;
-      if (process) process.store.isBusy = false;
-      else cluster.start(name, this.#names());
+      cluster.crash(name);
+      cluster.start(name, this.#names());
+    }
+    // Where nodes were made to leave with too few others, they wait until the operator adds some.
+    if (cluster.records.some((record) => record.actives.length < 2 && record.members.length > record.actives.length)) {
+      for (let added = 0; added < 2; added++) cluster.add(`n${this.#nextName++}`, this.#names());
     }
     const isWhole = await world.runSettledUntil(
       () => Math.floor(world.nowMs) % 50 === 0 && cluster.unhealed() === undefined,
@@ -212,9 +247,8 @@ class Scenario {
   async #readWhole(node: ClusterNode): Promise<void> {
     const { world } = this.#cluster;
     for (const isOracle of [true, false]) {
-      const read = this.#cluster.readAt(node, isOracle, true);
       let isRead = false;
-      void read.then(() => {
+      void this.#cluster.readAt(node, isOracle, true).finally(() => {
         isRead = true;
       });
       await world.runSettledUntil(() => isRead, 10 * secondMs);

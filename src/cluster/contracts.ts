@@ -210,4 +210,6 @@ export interface PeerLinks {
   onRequest: PeerHandler | undefined;
   /** Where a node listens: learnt from the record. Nodes that are no longer named are disconnected. */
   setAddresses(addresses: ReadonlyMap<NodeName, string>): void;
+  /** Begins new dictionaries with a node: samples that came as its answer named series by an old one. */
+  forgetSeries(node: NodeName): void;
 }

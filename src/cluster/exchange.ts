@@ -63,6 +63,10 @@ export class Exchange {
     links.onRequest = (from, frame) => this.#take(from, frame);
   }
 
+  forgetSeries(node: NodeName): void {
+    this.#links.forgetSeries(node);
+  }
+
   /** Registers who answers a question. */
   answer<Request, Reply>(question: Question<Request, Reply>, handler: Handler<Request, Reply>): void {
     this.#handlers.set(question.topic, async (frame, reader, from, store) => {
@@ -179,13 +183,32 @@ export class Exchange {
   }
 }
 
-/** The record of the cluster that a node is of, asked by one that is of none yet. Throws PEER_… errors. */
+/** Tells who asks that this node is of no cluster yet. */
+export function answerWithoutCluster(links: PeerLinks, store: StoreId): void {
+  links.onRequest = async (_from, { kind }) => {
+    const writer = new ByteWriter();
+    const reason = 'of no cluster yet';
+    const header = {
+      status: 'refused',
+      store,
+      viewHash: '',
+      record: undefined,
+      sentMs: 0,
+      code: 'CLUSTER_NONE',
+      reason,
+    } as const;
+    replyHeader.write(writer, header);
+    return { kind, body: writer.copy() };
+  };
+}
+
+/** The record of the cluster that a node is of, asked by one of none. Throws CLUSTER_NONE where it is of none, and PEER_…. */
 export async function fetchRecord(links: PeerLinks, from: NodeName, deadlineMs: number): Promise<ClusterRecord> {
   const writer = new ByteWriter();
   writer.string('join');
   requestHeader.write(writer, { clusterId: '', store: '', recordHash: '', record: undefined, sentMs: 0 });
   const frame = await links.request(from, { kind: 'hello', body: writer.copy() }, deadlineMs);
-  const { record } = replyHeader.read(new ByteReader(frame.body));
-  if (!record) throw new TimbalaError('PEER_FAILED', `${from} gave no record`);
+  const { record, code, reason } = replyHeader.read(new ByteReader(frame.body));
+  if (!record) throw new TimbalaError(code, `${from}: ${reason}`);
   return ClusterRecord.decode(record);
 }

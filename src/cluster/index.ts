@@ -13,6 +13,7 @@ export {
   type NodeState,
 } from './membership/index.ts';
 export { ClusterNode, type ClusterNodeOptions, type ClusterPorts } from './node.ts';
+export * from './peers/index.ts';
 export { partitionsCount, type PlacedMember, Placement } from './placement/index.ts';
 export { type ClusterRead, planEverything } from './read/index.ts';
 export { ClusterRecord, type Member, type MemberState } from './record/index.ts';

@@ -1,10 +1,10 @@
 // One node of a cluster: its state, its share of every protocol, and its life: founding or joining a cluster, coming back to
 // one, leaving it. Everything outside is a port, so that the simulator runs whole clusters of these in one thread.
-import { errorMessage, TimbalaError } from '../base/index.ts';
+import { errorMessage, hasCode, TimbalaError } from '../base/index.ts';
 import type { Clock, Log, Random, Timer } from '../ports/index.ts';
 import type { DecodedWrite, DeleteRequest, LocalStore, NodeName, PeerLinks, Selection } from './contracts.ts';
 import { decisions, type Decisions, type OwnerToken, ownerToken, replicasCount } from './decisions.ts';
-import { Exchange, fetchRecord, type Question } from './exchange.ts';
+import { answerWithoutCluster, Exchange, fetchRecord, type Question } from './exchange.ts';
 import { nothing } from './messages.ts';
 import type { PlanInput, ReadPlan } from './read/index.ts';
 import { type ClusterRead, Reader } from './read/index.ts';
@@ -209,17 +209,20 @@ async function enterCluster(
 ): Promise<ClusterRecord> {
   const { name, peers } = options;
   const failures: string[] = [];
-  for (const peer of peers) {
-    if (peer === name) continue;
+  const others = peers.filter((peer) => peer !== name);
+  let withoutClusterCount = 0;
+  answerWithoutCluster(ports.links, ports.store.id);
+  for (const peer of others) {
     try {
       return joined(await fetchRecord(ports.links, peer, timing.askDeadlineMs), options, ports.store.id);
     } catch (error) {
+      if (hasCode(error, 'CLUSTER_NONE')) withoutClusterCount++;
       failures.push(errorMessage(error));
     }
   }
-  // Of nodes that start together, all must agree who founds the cluster that the others join.
-  const isFounder = peers.every((peer) => name <= peer);
-  if (peers.length === 0 || isFounder) return founded(options, ports);
+  // Of nodes that start together, the first by name founds the cluster that the others join; but only when every one of them
+  // says that it is of none. Silence says nothing: a wiped node that is cut off would found a second cluster.
+  if (withoutClusterCount === others.length && others.every((peer) => name < peer)) return founded(options, ports);
   throw new TimbalaError('CLUSTER_NOT_FOUND', `no peer knows a cluster to join (${failures.join('; ')}); trying again`);
 }
 

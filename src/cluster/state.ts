@@ -136,12 +136,15 @@ export class NodeState {
 
   /** Changes the record: on disk first. Changes follow one another; `step` sees the outcome of those before. */
   change(step: (record: ClusterRecord) => ClusterRecord): Promise<void> {
-    const change = this.#changes.then(async () => {
-      await this.#apply(step(this.#record));
-      this.#settle();
-    });
+    const change = this.#changeAfter(this.#changes, step);
     this.#changes = change.catch(() => {});
     return change;
+  }
+
+  async #changeAfter(before: Promise<void>, step: (record: ClusterRecord) => ClusterRecord): Promise<void> {
+    await before;
+    await this.#apply(step(this.#record));
+    this.#settle();
   }
 
   async #apply(next: ClusterRecord): Promise<void> {

@@ -3,7 +3,7 @@
 //
 // What is proved at the end, and listed with the mark: the owner holds, synced and under this view, all that was held here
 // when the comparison began. Either the digests were equal, or everything in the ranges that differed was sent.
-import { TimbalaError } from '../../base/index.ts';
+import { hasCode, TimbalaError } from '../../base/index.ts';
 import {
   allFingerprints,
   type Digest,
@@ -272,7 +272,13 @@ class Session {
       return;
     }
     if (!samples) return;
-    this.#state.noteCopied(await this.#state.store.append(samples, 'copied'));
+    try {
+      this.#state.noteCopied(await this.#state.store.append(samples, 'copied'));
+    } catch (error) {
+      // For requests the connection sees to it; of an answer it can't know.
+      if (hasCode(error, 'PEER_DICTIONARY')) this.#exchange.forgetSeries(this.#owner);
+      throw error;
+    }
     this.#counters.samplesPulled += samples.samplesCount;
   }
 

@@ -1,0 +1,194 @@
+// Courses of events that random ones hit too rarely, each written down step by step for one partition of four nodes. They end
+// in a query that has to be right; with the bug for which a case was made (mutants.ts) it is not.
+import { minuteMs, secondMs } from '../../src/base/index.ts';
+import type { ClusterNode, NodeName } from '../../src/cluster/index.ts';
+import type { Violation } from './checker.ts';
+import { type Plant, SimCluster } from './cluster.ts';
+import { partitionOf, type Sample } from './data.ts';
+import { matchersOf } from './model-store.ts';
+
+const series = 0;
+
+class Stage {
+  readonly cluster: SimCluster;
+  /** The owners of the series' partition, and who owns nothing of it. */
+  owners: readonly NodeName[] = [];
+  others: readonly NodeName[] = [];
+
+  private constructor(seed: number, plant: Plant | undefined) {
+    this.cluster = new SimCluster(seed, plant);
+  }
+
+  /** A cluster of so many nodes, formed and at rest. */
+  static async set(seed: number, plant: Plant | undefined, nodesCount: number): Promise<Stage> {
+    const stage = new Stage(seed, plant);
+    const names = Array.from({ length: nodesCount }, (_, index) => `n${index}`);
+    for (const name of names) stage.cluster.add(name, names);
+    await stage.cluster.world.runSettledUntil(
+      () => stage.cluster.actives.length === nodesCount && stage.cluster.unhealed() === undefined,
+      minuteMs,
+    );
+    stage.owners = stage.node('n0').state.view.owners(partitionOf(series));
+    stage.others = names.filter((name) => !stage.owners.includes(name));
+    return stage;
+  }
+
+  node(name: NodeName): ClusterNode {
+    const node = this.cluster.machines.get(name)?.process?.node;
+    if (!node) throw new Error(`${name} is not up`);
+    return node;
+  }
+
+  owner(rank: number): NodeName {
+    return this.owners[rank] ?? '';
+  }
+
+  other(): NodeName {
+    return this.others[0] ?? '';
+  }
+
+  async pass(durationMs: number): Promise<void> {
+    await this.cluster.world.runSettledUntil(() => false, durationMs);
+  }
+
+  /** Cuts both ways between all of some and all others. */
+  split(...some: readonly NodeName[]): void {
+    for (const a of some) {
+      for (const b of this.cluster.machines.keys()) if (!some.includes(b)) this.cut(a, b);
+    }
+  }
+
+  cut(a: NodeName, b: NodeName): void {
+    this.cluster.network.cut(a, b);
+    this.cluster.network.cut(b, a);
+  }
+
+  write(at: NodeName, sample: Sample): void {
+    this.cluster.write([sample], 0, this.node(at));
+  }
+
+  async read(at: NodeName): Promise<void> {
+    let isOver = false;
+    void this.cluster.readAt(this.node(at), false).finally(() => {
+      isOver = true;
+    });
+    await this.cluster.world.runSettledUntil(() => isOver, minuteMs);
+  }
+
+  end(): readonly Violation[] {
+    for (const node of this.cluster.nodes) node.stop();
+    return this.cluster.checker.violations;
+  }
+}
+
+export type Case = (seed: number, plant?: Plant) => Promise<readonly Violation[]>;
+
+/** Two owners have a sample in memory when it is sent again; both lose power before it is on disk. */
+export const retriedThenPowerLost: Case = async (seed, plant) => {
+  const stage = await Stage.set(seed, plant, 3);
+  const { cluster } = stage;
+  const [a, b, c] = [stage.owner(0), stage.owner(1), stage.owner(2)];
+  stage.split(c);
+  for (const name of [a, b]) {
+    const disk = cluster.machines.get(name)?.disk;
+    if (disk) disk.syncMsMax = minuteMs;
+  }
+  const sample = cluster.newSample(series);
+  stage.write(a, sample);
+  await stage.pass(20);
+  stage.write(a, sample);
+  await stage.pass(20);
+  for (const name of [a, b]) cluster.crash(name, true);
+  cluster.network.heal();
+  for (const name of [a, b]) cluster.start(name, [c]);
+  await stage.pass(5 * secondMs);
+  await stage.read(c);
+  return stage.end();
+};
+
+/** A hint reaches one owner before its holder is lost; then the client sends it again, and a second owner is cut off. */
+export const copiedThenWritten: Case = async (seed, plant) => {
+  const stage = await Stage.set(seed, plant, 4);
+  const { cluster } = stage;
+  const [a, b, c, holder] = [stage.owner(0), stage.owner(1), stage.owner(2), stage.other()];
+  const sample = cluster.newSample(series);
+  stage.split(holder);
+  stage.write(holder, sample);
+  await stage.pass(4 * secondMs);
+  cluster.network.heal();
+  stage.cut(holder, b);
+  stage.cut(holder, c);
+  await stage.pass(5 * secondMs);
+  cluster.wipe(holder, [a, b, c]);
+  cluster.network.heal();
+  await stage.pass(20 * secondMs);
+  stage.cut(a, c);
+  stage.write(a, sample);
+  await stage.pass(60);
+  cluster.network.heal();
+  cluster.crash(b);
+  await stage.read(c);
+  return stage.end();
+};
+
+/** A node is given up while it is cut off; the first that it hears from the others is their answer to a write. */
+export const removedThenWrites: Case = async (seed, plant) => {
+  const stage = await Stage.set(seed, plant, 4);
+  const { cluster } = stage;
+  const [a, b, c, d] = [stage.owner(0), stage.owner(1), stage.owner(2), stage.other()];
+  stage.split(a);
+  void stage
+    .node(b)
+    .remove(a)
+    .catch(() => {});
+  await stage.pass(20 * secondMs);
+  cluster.network.heal();
+  for (const other of [c, d]) stage.cut(a, other);
+  // Nobody else hears of it from b.
+  for (const other of [c, d]) stage.cut(b, other);
+  stage.write(a, cluster.newSample(series));
+  await stage.pass(300);
+  cluster.network.heal();
+  stage.split(a);
+  cluster.crash(b);
+  await stage.read(c);
+  return stage.end();
+};
+
+/** A fourth node joins on one side of a split, with one of three. */
+export const joinedAcrossSplit: Case = async (seed, plant) => {
+  const stage = await Stage.set(seed, plant, 3);
+  const { cluster } = stage;
+  const [a, b] = [stage.owner(0), stage.owner(1)];
+  stage.split(a);
+  cluster.add('n3', [a]);
+  stage.cut('n3', stage.owner(1));
+  stage.cut('n3', stage.owner(2));
+  await stage.pass(5 * secondMs);
+  for (let other = 0; other < 8; other++) stage.write(a, cluster.newSample(other));
+  await stage.pass(5 * secondMs);
+  await stage.read(b);
+  return stage.end();
+};
+
+/** A delete is sent to a node that is cut off. */
+export const deletedAcrossSplit: Case = async (seed, plant) => {
+  const stage = await Stage.set(seed, plant, 3);
+  const { cluster } = stage;
+  const [a, b] = [stage.owner(0), stage.owner(1)];
+  for (let count = 0; count < 200; count++) stage.write(a, cluster.newSample(series));
+  await stage.pass(10 * secondMs);
+  stage.split(a);
+  for (let count = 0; count < 4; count++) cluster.delete([series], matchersOf([series]), stage.node(a));
+  await stage.pass(5 * secondMs);
+  await stage.read(b);
+  return stage.end();
+};
+
+export const cases: Readonly<Record<string, Case>> = {
+  retriedThenPowerLost,
+  copiedThenWritten,
+  removedThenWrites,
+  joinedAcrossSplit,
+  deletedAcrossSplit,
+};

@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { cases } from './cases.ts';
+import { mutants } from './mutants.ts';
+import { addUp, catchMutant, runScenario, type Totals } from './run.ts';
+
+const seedsCount = 150;
+const catchingSeedsMax = 80;
+
+test('every promise holds over a few hundred clusters under faults', async (t) => {
+  const totals: Totals = {};
+  for (let seed = 10_001; seed <= 10_000 + seedsCount; seed++) {
+    const outcome = await runScenario(seed, { durationMs: 20_000 });
+    addUp(totals, outcome);
+    assert.deepEqual(outcome.violations, [], `npm run sim -- ${seed} (20 s)`);
+  }
+  t.diagnostic(`${seedsCount} seeds: ${JSON.stringify(totals)}`);
+  // A simulation in which nothing goes on proves nothing.
+  assert.ok((totals.samplesChecked ?? 0) > 1000 * seedsCount);
+  for (const event of ['crash', 'join', 'wipe', 'remove', 'decommission', 'cut', 'delete', 'retention', 'power loss']) {
+    assert.ok((totals[event] ?? 0) > 0, `${event} happened`);
+  }
+});
+
+test('the same seed gives the same trace', async () => {
+  for (const seed of [3, 4]) {
+    const [first, second] = [await runScenario(seed), await runScenario(seed)];
+    assert.deepEqual(second, first);
+  }
+  assert.notEqual((await runScenario(3)).traceHash, (await runScenario(4)).traceHash);
+});
+
+test('written courses of events end well', async () => {
+  for (const [name, run] of Object.entries(cases)) {
+    for (const seed of [1, 2, 3]) assert.deepEqual(await run(seed), [], `${name}, seed ${seed}`);
+  }
+});
+
+for (const [name, mutant] of Object.entries(mutants)) {
+  test(`catches ${name}`, async (t) => {
+    const caught = await catchMutant(mutant, catchingSeedsMax);
+    assert.ok(caught, `not caught within ${catchingSeedsMax} seeds`);
+    t.diagnostic(caught);
+  });
+}
