@@ -482,12 +482,15 @@ export class Lane {
   async dropPartitions(partitions: Uint16Array): Promise<void> {
     // Before anything is awaited: the next append goes into another generation.
     if (this.#activeSamplesCount > 0) this.#freezeActive('drop');
-    const dropped = this.#flushes.then(async () => {
-      const { catalogVersion } = await this.#keeper.call('drop', { partitions });
-      this.#catalogVersionMin = catalogVersion;
-    });
+    const dropped = this.#dropAfter(this.#flushes, partitions);
     this.#flushes = dropped.catch(() => undefined);
     await dropped;
+  }
+
+  async #dropAfter(flushes: Promise<void>, partitions: Uint16Array): Promise<void> {
+    await flushes;
+    const { catalogVersion } = await this.#keeper.call('drop', { partitions });
+    this.#catalogVersionMin = catalogVersion;
   }
 
   metadata(metric?: string): MetricMetadata[] {
