@@ -112,6 +112,11 @@ export class PeerConnection implements StreamHandlers {
     });
   }
 
+  /** Whether both sides had agreed, which an end does not change. */
+  get wasOpened(): boolean {
+    return this.#peer !== undefined;
+  }
+
   get isOpen(): boolean {
     return this.#peer !== undefined && !this.#isEnded;
   }
@@ -425,7 +430,6 @@ export class PeerConnection implements StreamHandlers {
   #giveUp(error: unknown): void {
     if (this.#isEnded) return;
     const failure = failureOf(error);
-    this.#options.log.warn('peer-connection-given-up', { node: this.#name(), ...failure });
     if (failure.code === 'PEER_SILENT') {
       // What was written would only lie in the system's buffers.
       this.#stream?.abort();

@@ -84,14 +84,12 @@ export class PeerLink {
   }
 
   #dial(): PeerConnection {
-    const { node, connectionClass, clock } = this.#options;
+    const { node, connectionClass } = this.#options;
     this.#openedMs = undefined;
     const connection = new PeerConnection({
       ...this.#options,
       dialed: { node, connectionClass },
-      onOpen: () => {
-        this.#openedMs = clock.monotonicMs();
-      },
+      onOpen: () => this.#onOpen(),
       onEnded: (error) => this.#onEnded(error),
     });
     void this.#connect(connection);
@@ -111,7 +109,18 @@ export class PeerLink {
     }
   }
 
+  #onOpen(): void {
+    const { clock, log, node, connectionClass } = this.#options;
+    this.#openedMs = clock.monotonicMs();
+    log.info('peer-connected', { node, connectionClass, address: this.#address });
+  }
+
   #onEnded(error: TimbalaError): void {
+    const { log, node, connectionClass } = this.#options;
+    // Not for every attempt: a peer may be away for days.
+    if (this.#openedMs !== undefined || this.#failures === 0) {
+      log.warn('peer-disconnected', { node, connectionClass, address: this.#address, error: error.message });
+    }
     const nowMs = this.#options.clock.monotonicMs();
     this.#connection = undefined;
     this.#lastError = error;

@@ -1,6 +1,6 @@
 // All connections of a node: those it dials, one for each peer and class, and those it accepts. Implements PeerLinks for the
 // protocols. Peers are dialed for our own requests only; on what they dial, theirs are answered.
-import { TimbalaError } from '../../base/index.ts';
+import { secondMs, TimbalaError } from '../../base/index.ts';
 import type {
   Clock,
   Log,
@@ -20,6 +20,8 @@ import { type LinkState, PeerLink } from './link.ts';
 
 /** Accepted connections at a time: 250 peers dial as many, and anyone may dial. */
 const acceptedMax = 1_000;
+/** Anyone may dial and be refused, so that is logged so often at most. */
+const refusalLogMs = 10 * secondMs;
 
 export interface PeerPorts {
   readonly clock: Clock;
@@ -52,6 +54,8 @@ export class PeerConnections implements PeerLinks {
   /** The newest that each node has dialed for each class. */
   readonly #newest = new Map<string, PeerConnection>();
   #isClosed = false;
+  #refusedSinceLog = 0;
+  #nextRefusalLogMs = Number.NEGATIVE_INFINITY;
 
   /** Binds and listens. Throws NETWORK_BIND_FAILED. */
   static async start(ports: PeerPorts, options: PeerConnectionsOptions): Promise<PeerConnections> {
@@ -130,7 +134,7 @@ export class PeerConnections implements PeerLinks {
       ...this.#shared,
       dialed: undefined,
       onOpen: ({ node }, connectionClass) => this.#onAccepted(connection, node, connectionClass),
-      onEnded: () => this.#onAcceptedEnded(connection),
+      onEnded: (error) => this.#onAcceptedEnded(connection, error),
     });
     this.#accepted.add(connection);
     connection.start(stream);
@@ -145,9 +149,16 @@ export class PeerConnections implements PeerLinks {
     for (const link of this.#links.get(node)?.values() ?? []) link.retryNow();
   }
 
-  #onAcceptedEnded(connection: PeerConnection): void {
+  #onAcceptedEnded(connection: PeerConnection, { message }: TimbalaError): void {
     this.#accepted.delete(connection);
     for (const [key, newest] of this.#newest) if (newest === connection) this.#newest.delete(key);
+    if (connection.wasOpened || this.#isClosed) return;
+    this.#refusedSinceLog++;
+    const nowMs = this.#ports.clock.monotonicMs();
+    if (nowMs < this.#nextRefusalLogMs) return;
+    this.#ports.log.warn('peer-refused', { error: message, refusedCount: this.#refusedSinceLog });
+    this.#nextRefusalLogMs = nowMs + refusalLogMs;
+    this.#refusedSinceLog = 0;
   }
 
   #linkTo(node: NodeName, connectionClass: ConnectionClass): PeerLink | undefined {

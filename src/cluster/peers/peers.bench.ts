@@ -124,7 +124,9 @@ async function measure(what: string, appends: boolean): Promise<void> {
   const perScrape = payloads.length / scrapesCount;
   await send(payloads.slice(0, perScrape));
   const { bytesSent: bytesBefore, definitionsBytesSent } = peers.counters.write;
-  const rest = payloads.slice(perScrape);
+  // Receiving alone is too quick to be measured once.
+  const repeats = appends ? 1 : 30;
+  const rest = Array.from({ length: repeats }, () => payloads.slice(perScrape)).flat();
   const samplesCount = rest.reduce((sum, payload) => sum + payload.samplesCount, 0);
   const latenciesMs: number[] = [];
   const state = { isOver: false };

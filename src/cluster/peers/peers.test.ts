@@ -17,7 +17,17 @@ import {
 import type { PeerFrame, ReceivedFrame } from '../contracts.ts';
 import { classLimits, messageKinds } from './classes.ts';
 import { parseAddress } from './link.ts';
-import { echoOf, identityOf, pass, settled, simulatedNode, type TestNode, text, textOf } from './test-peers.ts';
+import {
+  echoOf,
+  identityOf,
+  pass,
+  recordingLog,
+  settled,
+  simulatedNode,
+  type TestNode,
+  text,
+  textOf,
+} from './test-peers.ts';
 
 const secondMs = 1_000;
 
@@ -460,6 +470,27 @@ suite('openings', () => {
     await network.at('mute').listen({ host: 'mute', port: 1 }, () => ({ onBytes: () => {}, onEnd: () => {} }));
     a.peers.setAddresses(new Map([['b', 'mute:1']]));
     await assert.rejects(settled(world, a.peers.request('b', hello(), 60 * secondMs)), /no opening within/);
+  });
+
+  test('and losses are logged when something changes, refusals of anyone once in a while', async () => {
+    const world = new SimWorld(1);
+    const network = new SimNetwork(world);
+    const events: string[] = [];
+    const a = await simulatedNode(world, network.at('a'), 'a', {}, recordingLog(events));
+    a.peers.setAddresses(new Map([['b', 'b:9095']]));
+    for (let i = 0; i < 5; i++) {
+      await assert.rejects(settled(world, a.peers.request('b', hello(), secondMs)), rejectsWith('PEER_UNREACHABLE'));
+      await pass(world, 8 * secondMs);
+    }
+    assert.deepEqual(events, ['peer-disconnected']);
+    for (let i = 0; i < 5; i++) {
+      network
+        .at('evil')
+        .connect({ host: 'a', port: 9_095 }, { onBytes: () => {}, onEnd: () => {} })
+        .write(new Uint8Array(100));
+      await pass(world, secondMs);
+    }
+    assert.deepEqual(events, ['peer-disconnected', 'peer-refused']);
   });
 
   test('addresses are host and port, or refused', async () => {

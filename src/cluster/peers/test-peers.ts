@@ -10,6 +10,8 @@ import { PeerConnections, type PeerConnectionsOptions } from './peer-connections
 
 export const text = (value: string): Uint8Array => new TextEncoder().encode(value);
 export const textOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+/** Keeps the events of warnings. */
+export const recordingLog = (events: string[]): Log => ({ ...silentLog, warn: (event) => void events.push(event) });
 export const silentLog: Log = {
   debug: () => undefined,
   info: () => undefined,
@@ -128,9 +130,10 @@ export async function simulatedNode(
   network: Network,
   name: string,
   options: Partial<PeerConnectionsOptions> = {},
+  log = silentLog,
 ): Promise<TestNode> {
   const store = new TestStore((name.codePointAt(0) ?? 0) * 1_000);
-  const ports = { clock: world.clock, network, random: new SimRandom(1), log: silentLog };
+  const ports = { clock: world.clock, network, random: new SimRandom(1), log };
   const bind = { host: name, port: 9_095 };
   const peers = await PeerConnections.start(ports, { bind, store, identity: () => identityOf(name), ...options });
   const requests: ReceivedFrame[] = [];
