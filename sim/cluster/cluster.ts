@@ -111,6 +111,7 @@ export class SimCluster {
   writesFailed = 0;
   readonly #plant: Plant;
   readonly #seed: number;
+  readonly #hasWrongClock: boolean;
   #storesCount = 0;
   /** Since when all that run know of the retention. */
   #retainedSinceMs = Number.POSITIVE_INFINITY;
@@ -118,6 +119,7 @@ export class SimCluster {
 
   constructor(seed: number, plant: Plant = {}) {
     this.#seed = seed;
+    this.#hasWrongClock = seed % 4 === 0;
     this.#plant = plant;
     this.world = new SimWorld(seed, startMs);
     this.random = this.world.random;
@@ -134,7 +136,9 @@ export class SimCluster {
 
   /** A machine with an empty disk, switched on; it looks for a cluster at `peers` until it finds one. */
   add(name: NodeName, peers: readonly NodeName[]): void {
-    const skewMs = this.random.below(4000) - 2000;
+    // Clocks are seconds apart; one in a few clusters is hours ahead.
+    const isWrong = this.machines.size === 1 && this.#hasWrongClock;
+    const skewMs = this.random.below(4000) - 2000 + (isWrong ? 6 * hourMs : 0);
     this.machines.set(name, { name, skewMs, disk: this.#newDisk(), process: undefined });
     this.start(name, peers);
   }
@@ -328,7 +332,8 @@ export class SimCluster {
   }
 
   #copied({ series, timestampMs }: Sample, to: NodeName): void {
-    if (this.retentionMs === 0) return;
+    // A node that does not trust its clock keeps, and offers, more than it should.
+    if (this.retentionMs === 0 || this.#hasWrongClock) return;
     if (!this.nodes.every(({ state }) => state.record.retentionMs > 0)) {
       this.#retainedSinceMs = Number.POSITIVE_INFINITY;
       return;

@@ -83,5 +83,6 @@ export const mutants: Readonly<Record<string, Mutant>> = {
   'a forgotten delete': { store: { forgetsDeletes: true } },
   'a delete on one node': { case: deletedAcrossSplit, decisions: { isDeleteStored: () => true } },
   'retention pulled back': { decisions: { isCompared: () => true } },
+  'a wrong clock that drops': { decisions: { isClockTrusted: () => true } },
   'a read without two members': { decisions: { mayLeaveOut: (storesCount) => storesCount <= 2 } },
 };

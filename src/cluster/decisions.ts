@@ -1,7 +1,7 @@
 // The decisions on which safety rests, each a pure function of what a node knows, in one table. Production uses `decisions`
 // as it is; the simulator plants bugs by overriding single entries and demands that each is caught (sim/cluster/mutants.ts).
-import { type Digest, type NodeName, type StoreId, windowMs } from './contracts.ts';
-import type { ClusterRecord } from './record/index.ts';
+import type { Digest, NodeName, StoreId } from './contracts.ts';
+import { acksAlone, type ClusterRecord } from './record/index.ts';
 
 /** Distinct stores that hold an acknowledged sample on synced disk. */
 const quorumStores = 2;
@@ -21,7 +21,7 @@ export const decisions = {
   /** How many stores must have synced a sample before it is acknowledged. */
   quorum(record: ClusterRecord, self: NodeName): number {
     const [first, second] = record.members;
-    return !second && first?.name === self && first.alone > 0 ? 1 : quorumStores;
+    return !second && first?.name === self && first.alone === acksAlone ? 1 : quorumStores;
   },
 
   /** Whether a store's acknowledgement counts under the record as merged with the replies. */
@@ -64,11 +64,6 @@ export const decisions = {
   /** Whether a node may forget what it holds of a partition. */
   mayDrop(isOwner: boolean, isMarked: boolean): boolean {
     return !isOwner && !isMarked;
-  },
-
-  /** Whether a window lies wholly before the horizon: it is not served any more, and dropped one window later. */
-  isExpired(windowStartMs: number, nowMs: number, retentionMs: number): boolean {
-    return retentionMs > 0 && windowStartMs + windowMs <= nowMs - retentionMs;
   },
 
   /** Whether a window is compared, pushed and pulled: what is past retention must not come back from who dropped it later. */

@@ -9,7 +9,7 @@ import { nothing } from './messages.ts';
 import type { PlanInput, ReadPlan } from './read/index.ts';
 import { type ClusterRead, Reader } from './read/index.ts';
 import { Dropper } from './rebalance/index.ts';
-import { ClusterRecord, type Member } from './record/index.ts';
+import { acksAlone, ClusterRecord, type Member, soleActive } from './record/index.ts';
 import { Comparer, Repairer } from './repair/index.ts';
 import { Writer } from './replicate/index.ts';
 import { NodeState } from './state.ts';
@@ -64,7 +64,9 @@ export class ClusterNode {
     this.#exchange = new Exchange(this.state, links);
     this.#exchange.answer(helloQuestion, async () => ({ body: {} }));
     this.writer = new Writer(this.state, this.#exchange, timing);
-    this.reader = new Reader(this.state, this.#exchange, timing, options.partitionsCount);
+    this.reader = new Reader(this.state, this.#exchange, timing, options.partitionsCount, (scope) =>
+      this.repairer.hurry(scope),
+    );
     this.comparer = new Comparer(this.state, this.#exchange, timing);
     this.repairer = new Repairer(this.state, this.comparer, timing, () => random.float());
     this.dropper = new Dropper(this.state, timing);
@@ -233,8 +235,8 @@ function founded(options: ClusterNodeOptions, ports: ClusterPorts): ClusterRecor
   return ClusterRecord.empty(clusterId).with({
     ...ownEntry(options, ports.store.id),
     state: 'active',
-    // With peers it acknowledges nothing before another is active: nobody may come to depend on it alone.
-    alone: options.peers.length === 0 ? 1 : 0,
+    // With peers it acknowledges nothing before another is active.
+    alone: options.peers.length === 0 ? acksAlone : soleActive,
   });
 }
 

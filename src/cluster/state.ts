@@ -2,7 +2,7 @@
 // goes through here: first to disk, then, without a pause in between, into force together with the marks that it implies.
 import { TimbalaError } from '../base/index.ts';
 import type { Clock, Log } from '../ports/index.ts';
-import { type LocalStore, type NodeName, type PairKey, pairPartition, type StoreId } from './contracts.ts';
+import { type LocalStore, type NodeName, type PairKey, pairPartition, type StoreId, windowMs } from './contracts.ts';
 import { type Decisions, type OwnerToken, ownerToken } from './decisions.ts';
 import { MarksTable } from './marks/index.ts';
 import { ClusterRecord, type Member } from './record/index.ts';
@@ -147,7 +147,9 @@ export class NodeState {
     this.#settle();
   }
 
-  async #apply(next: ClusterRecord): Promise<void> {
+  async #apply(changed: ClusterRecord): Promise<void> {
+    const isOwn = changed.member(this.name)?.store === this.store.id;
+    const next = isOwn ? changed.withSoleActive(this.name) : changed;
     if (next.hash === this.#record.hash) return;
     // Hidden before it is told that it is: who sees this hash relies on it.
     if (next.deletes.length > this.#record.deletes.length) await this.store.applyDeletes(next.deletes);
@@ -177,7 +179,8 @@ export class NodeState {
     for (const loss of this.#record.losses) {
       if (!this.#lossesHeardAt.has(loss)) this.#lossesHeardAt.set(loss, this.marks.history);
     }
-    if (this.#record.actives.length >= 2) this.#companyAt ??= this.marks.history;
+    if (this.#record.actives.length < 2) this.#companyAt = undefined;
+    else this.#companyAt ??= this.marks.history;
   }
 
   /** After marks were cleared: tells, in the own entry, which losses this node has nothing more to say about. */
@@ -212,10 +215,17 @@ export class NodeState {
     this.#clockOffsetsMs.set(peer, sentMs - this.clock.nowMs());
   }
 
-  /** Whether a window is past retention; never where the own clock is far off its peers'. */
-  isExpired(windowStartMs: number): boolean {
+  /** What lies before is past retention; −∞ where nothing is, or where the own clock is far off its peers'. */
+  get horizonMs(): number {
     const { retentionMs } = this.#record;
-    if (retentionMs === 0 || !this.decisions.isClockTrusted([...this.#clockOffsetsMs.values()])) return false;
-    return this.decisions.isExpired(windowStartMs, this.clock.nowMs(), retentionMs);
+    if (retentionMs === 0 || !this.decisions.isClockTrusted([...this.#clockOffsetsMs.values()])) {
+      return Number.NEGATIVE_INFINITY;
+    }
+    return this.clock.nowMs() - retentionMs;
+  }
+
+  /** Whether all of a window is past retention. */
+  isExpired(windowStartMs: number): boolean {
+    return windowStartMs + windowMs <= this.horizonMs;
   }
 }

@@ -2,7 +2,7 @@
 // of may lack what the mark's absence promises. All replies that are used were given under one view; another view, a dropped
 // partition or a node that fails in between begins the plan anew.
 import { errorMessage, hasCode, TimbalaError } from '../../base/index.ts';
-import type { NodeName, ReadSegment, Selection } from '../contracts.ts';
+import type { NodeName, ReadSegment, Scope, Selection } from '../contracts.ts';
 import type { OwnerToken } from '../decisions.ts';
 import type { Exchange, Question } from '../exchange.ts';
 import { type MarksReply, marksReply, marksRequest, readReply, readRequest } from '../messages.ts';
@@ -11,6 +11,8 @@ import type { ClusterTiming } from '../timing.ts';
 import { type HeardMarks, partitionsIn, type PlanInput, planRead, type ReadPlan } from './plan.ts';
 
 const plansMax = 8;
+/** Scopes that one read moves to the front. */
+const hurriedMax = 16;
 
 const marksQuestion: Question<{ fromMs: number; toMs: number }, MarksReply> = {
   kind: 'marks',
@@ -63,8 +65,16 @@ export class Reader {
   readonly #exchange: Exchange;
   readonly #timing: ClusterTiming;
   readonly #partitionsCount: number;
+  readonly #hurry: (scope: Scope) => void;
 
-  constructor(state: NodeState, exchange: Exchange, timing: ClusterTiming, partitionsCount: number) {
+  constructor(
+    state: NodeState,
+    exchange: Exchange,
+    timing: ClusterTiming,
+    partitionsCount: number,
+    hurry: (scope: Scope) => void,
+  ) {
+    this.#hurry = hurry;
     this.#state = state;
     this.#exchange = exchange;
     this.#timing = timing;
@@ -197,10 +207,27 @@ export class Reader {
   }
 
   async #readOwn(selection: Selection, segments: readonly ReadSegment[], dropsCount: number): Promise<Uint8Array> {
-    const frame = await this.#state.store.read(selection, segments);
+    const { horizonMs } = this.#state;
+    const served = segments
+      .filter(({ toMs }) => toMs >= horizonMs)
+      .map((segment) => ({ ...segment, fromMs: Math.max(segment.fromMs, horizonMs) }));
+    const frame = await this.#state.store.read(selection, served);
     // Looked at after reading: what is dropped from now on has been read.
     for (const { partitions } of segments) this.#state.refuseDropped(partitionsIn(partitions), dropsCount);
+    this.#hurryRepair(served);
     return frame;
+  }
+
+  /** Read repair: what was read here because it is marked is compared before the rest of the marks. No sample travels for it. */
+  #hurryRepair(segments: readonly ReadSegment[]): void {
+    let left = hurriedMax;
+    for (const { fromMs, toMs, partitions } of segments) {
+      for (const { scope } of this.#state.marks.inRange(fromMs, toMs)) {
+        if (((partitions[scope.partition >> 3] ?? 0) & (1 << (scope.partition & 7))) === 0) continue;
+        this.#hurry(scope);
+        if (--left === 0) return;
+      }
+    }
   }
 
   async #readFrom(

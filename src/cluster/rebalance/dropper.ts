@@ -51,9 +51,7 @@ export class Dropper {
 
   /** One window after the horizon, so that no clock a little ahead takes what another still serves. */
   async #dropExpired(): Promise<void> {
-    const state = this.#state;
-    const { retentionMs } = state.record;
-    const horizonMs = state.clock.nowMs() - retentionMs - windowMs;
-    if (retentionMs > 0 && state.isExpired(horizonMs - windowMs)) await state.store.dropBefore(horizonMs);
+    const horizonMs = this.#state.horizonMs - windowMs;
+    if (Number.isFinite(horizonMs)) await this.#state.store.dropBefore(horizonMs);
   }
 }

@@ -1,1 +1,1 @@
-export { ClusterRecord, type Member, type MemberState } from './record.ts';
+export { acksAlone, ClusterRecord, type Member, type MemberState, soleActive } from './record.ts';

@@ -41,7 +41,10 @@ const memberCodec = extensible(
     weight: uvarint,
     /** The newest format of frames it reads. */
     format: uvarint,
-    /** 1 while it may hold acknowledged samples that nobody else has. */
+    /**
+     * Above 0 while no query may do without it: it was the only active member when others joined, so they may know of each
+     * other by it alone. `acksAlone` if it was founded to acknowledge on its own disk only, `soleActive` otherwise.
+     */
     alone: uvarint,
     /** Stores lost under this name, ascending. */
     losses: list(text),
@@ -51,6 +54,10 @@ const memberCodec = extensible(
 );
 
 export type Member = Encoded<typeof memberCodec>;
+
+/** Values of a member's `alone`. */
+export const acksAlone = 1;
+export const soleActive = 2;
 
 const deleteCodec = struct({ id: text, matchers: bytes, fromMs: integer, toMs: integer });
 const retentionCodec = struct({ version: uvarint, durationMs: uvarint, by: text });
@@ -179,6 +186,13 @@ export class ClusterRecord {
   withOwn(name: NodeName, change: Partial<Member>): ClusterRecord {
     const member = this.#members.get(name);
     return member ? this.with({ ...member, ...change, version: member.version + 1 }) : this;
+  }
+
+  /** The record in which a member that is now the only active one says so. Only that node calls it. */
+  withSoleActive(name: NodeName): ClusterRecord {
+    const [first, second] = this.actives;
+    if (first?.name !== name || second || first.alone > 0) return this;
+    return this.withOwn(name, { alone: soleActive });
   }
 
   /** The record with a member removed: final for its store, which is lost. */

@@ -111,9 +111,11 @@ export class Comparer {
   /** Digests without windows that are past retention: nobody compares those. */
   async #digests(scope: Scope, range: FingerprintRange): Promise<WindowDigest[]> {
     const digests = await this.#state.store.digests(scope, range);
-    return digests.filter(({ windowStartMs }) =>
-      this.#state.decisions.isCompared(this.#state.isExpired(windowStartMs)),
-    );
+    return digests.filter(({ windowStartMs }) => this.#isCompared(windowStartMs));
+  }
+
+  #isCompared(windowStartMs: number): boolean {
+    return this.#state.decisions.isCompared(this.#state.isExpired(windowStartMs));
   }
 
   async #compared({ from, store, body }: Asked<CompareBody>): Promise<number[][]> {
@@ -131,7 +133,9 @@ export class Comparer {
     const differing: number[][] = [];
     for (const [index, range] of ranges.entries()) {
       const own = await this.#digests(scope, range);
-      differing.push(differingWindows(body.digests[index] ?? [], own, (a, b) => state.decisions.confirms(a, b)));
+      const windows = differingWindows(body.digests[index] ?? [], own, (a, b) => state.decisions.confirms(a, b));
+      // The requester may not trust its clock, and then compares what is past retention too.
+      differing.push(windows.filter((windowStartMs) => this.#isCompared(windowStartMs)));
     }
     const isWhole = ranges.length === 1 && ranges[0]?.first === 0 && ranges[0].last === allFingerprints.last;
     if (differing.some((windows) => windows.length > 0)) {

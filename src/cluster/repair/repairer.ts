@@ -8,6 +8,8 @@ import type { NodeState } from '../state.ts';
 import type { ClusterTiming } from '../timing.ts';
 import type { Comparer } from './compare.ts';
 
+const urgentMax = 256;
+
 export class Repairer {
   cleared = 0;
   readonly #state: NodeState;
@@ -44,9 +46,9 @@ export class Repairer {
     this.#timer?.cancel();
   }
 
-  /** A read found that an owner lacks something of this scope: it is compared next, if it is marked here. */
+  /** A query had to read this scope here because it is marked: it is compared before others. */
   hurry(scope: Scope): void {
-    this.#urgent.push(scope);
+    if (this.#urgent.length < urgentMax) this.#urgent.push(scope);
   }
 
   async #turn(): Promise<void> {
@@ -63,7 +65,7 @@ export class Repairer {
   #next(): ScopedMark | undefined {
     for (let urgent = this.#urgent.shift(); urgent; urgent = this.#urgent.shift()) {
       const mark = this.#state.marks.get(urgent);
-      if (mark) return { ...mark, scope: urgent };
+      if (mark && this.#isDue(urgent)) return { ...mark, scope: urgent };
     }
     // At most one round: marks that are not due are passed over.
     for (let passed = this.#state.marks.count; passed >= 0; passed--) {
