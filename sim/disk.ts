@@ -103,6 +103,8 @@ export class SimDisk implements Disk {
   trace: string[] | undefined;
   fault: PlannedFault | undefined;
   capacityBytes = Number.POSITIVE_INFINITY;
+  /** Another one for a copy. */
+  identityText = 'original';
   #root = new DirectoryNode();
   #crashed = false;
   #locked = new Set<string>();
@@ -120,6 +122,7 @@ export class SimDisk implements Disk {
   afterCrash(random: SeededRandom | undefined): SimDisk {
     const next = new SimDisk();
     next.capacityBytes = this.capacityBytes;
+    next.identityText = this.identityText;
     next.#root = surviveDirectory(this.#root, random, new Map());
     return next;
   }
@@ -240,6 +243,10 @@ export class SimDisk implements Disk {
 
   freeBytes(): number {
     return this.capacityBytes - usedBytes(this.#root);
+  }
+
+  identity(): string {
+    return this.identityText;
   }
 
   #handle(path: string, node: FileNode, writable: boolean): DiskFile {

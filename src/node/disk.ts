@@ -215,6 +215,11 @@ export class NodeDisk implements Disk {
     return stats.bavail * stats.bsize;
   }
 
+  identity(): string {
+    const { ino, birthtimeNs } = attempt('stat', '.', () => fs.statSync(this.#root, { bigint: true }));
+    return `${ino} ${birthtimeNs}`;
+  }
+
   lock(path: string): DiskLock {
     const resolved = this.#resolve(path);
     const descriptor = attempt('open', path, () =>

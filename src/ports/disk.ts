@@ -43,6 +43,8 @@ export interface Disk {
   lock(path: string): DiskLock;
   /** Bytes an ordinary user may still write. */
   freeBytes(): number;
+  /** Tells this data directory from any copy of it; the same as long as it stays where it is. */
+  identity(): string;
 }
 
 export interface DiskLock {

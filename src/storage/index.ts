@@ -23,7 +23,24 @@ export { type InlineStorage, openStorage, type StorageOptions } from './engine.t
 export { createInlineChannel } from './inline-channel.ts';
 export { Keeper, type KeeperOptions } from './keeper/keeper.ts';
 export { defaultLaneLimits, Lane, type LaneLimits, type LaneOptions, type ReplicationOptions } from './lane/lane.ts';
-export { type FingerprintRange, PairReader, type PairScope, type WindowDigest } from './reader/pair-reader.ts';
 export { Reader, type ReaderOptions } from './reader/reader.ts';
 export { ReadSession } from './reader/session.ts';
+export {
+  decodeWanted,
+  encodeWanted,
+  mergeFrames,
+  type MergedAnswerSeries,
+  type Wanted,
+} from './replica/answer-frame.ts';
+export {
+  type FingerprintRange,
+  PairReader,
+  type PairScope,
+  type ReadSegment,
+  type WindowDigest,
+} from './replica/pair-reader.ts';
+export { laneForReplica, openReplicaStorage, type ReplicaStorage } from './replica/open.ts';
+export { type ReplicaKeeper, type ReplicaLane, type ReplicaReader, ReplicaStore } from './replica/replica-store.ts';
+export { StateFiles } from './state/state-files.ts';
+export { identifyStore, type StoreIdentity } from './state/store-identity.ts';
 export { decodeSelectors, encodeSelectors } from './selectors.ts';

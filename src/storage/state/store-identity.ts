@@ -18,16 +18,13 @@ export interface StoreIdentity {
 
 interface Stored {
   readonly id: string;
-  /** Of the directory when the id was given. */
+  /** Disk.identity() when the id was given. */
   readonly place: string;
   /** Losses of the log that this id has been given because of. */
   readonly losses: readonly string[];
 }
 
-/**
- * `place`: what tells this directory from a copy of it (the file system's number for it and its time of birth). `damage`: what
- * the replay of the log found. Durable when it returns.
- */
+/** `place`: Disk.identity(). `damage`: what the replay of the log found. Durable when it returns. */
 export function identifyStore(
   files: StateFiles,
   random: Random,

@@ -3,12 +3,14 @@
 // those count what lies in two parts twice (docs/formats/digests.md). A few series lie in a partition, so that this is cheap.
 // Everything that is answered is on disk: a digest confirms.
 import type { SamplesForPeer } from '../contracts.ts';
-import { SampleBuffer, encodeLabels } from '../../model/index.ts';
+import { encodeLabels, type Labels, SampleBuffer } from '../../model/index.ts';
 import { SeriesRecordWriter } from '../log/series-record.ts';
-import type { TimeInterval } from '../part/index.ts';
+import { partitionOf, type TimeInterval } from '../part/index.ts';
+import { holdsPartition } from '../reader/partition-index.ts';
 import { windowWidthsMs } from '../windows.ts';
-import type { Reader } from './reader.ts';
-import type { ReadControl, ReadSession } from './session.ts';
+import { FrameWriter, type Wanted } from './answer-frame.ts';
+import type { Reader } from '../reader/reader.ts';
+import type { ReadControl, ReadSession } from '../reader/session.ts';
 import type { ScannedSeries } from '../protocol.ts';
 
 /** One window of a partition, or (undefined) all of them. */
@@ -21,6 +23,13 @@ export interface PairScope {
 export interface FingerprintRange {
   readonly first: number;
   readonly last: number;
+}
+
+/** Partitions (a bit each, little-endian) that are read within a closed range. */
+export interface ReadSegment {
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly partitions: Uint8Array;
 }
 
 export interface WindowDigest {
@@ -82,6 +91,42 @@ export class PairReader {
     if (!batch.isEmpty) yield await this.#reader.lane.call('encode', batch.take());
   }
 
+  /**
+   * The own samples (or names) of a selection in some partitions and ranges, as a frame (answer-frame.ts). Throws
+   * READ_TOO_LARGE.
+   */
+  async read(fromMs: number, toMs: number, wanted: Wanted, segments: readonly ReadSegment[]): Promise<Uint8Array> {
+    const session = this.#reader.openSession();
+    const frame = new FrameWriter();
+    const control: ReadControl = { check: () => undefined, addBytes: (count) => frame.account(count) };
+    try {
+      for (const matchers of wanted.selectors) {
+        const [selected] = await session.select([{ matchers, startMs: fromMs, endMs: toMs }], control);
+        await this.#addSeries(frame, selected?.series ?? [], wanted, segments);
+      }
+      return frame.finish();
+    } finally {
+      session.close();
+    }
+  }
+
+  async #addSeries(
+    frame: FrameWriter,
+    selected: readonly SelectedSeries[],
+    { kind }: Wanted,
+    segments: readonly ReadSegment[],
+  ): Promise<void> {
+    const samples = new SampleBuffer();
+    for (const series of selected) {
+      const partition = partitionOf(this.#reader.fingerprint(series.labels));
+      const ranges = segments.filter(({ partitions }) => holdsPartition(partitions, partition));
+      if (ranges.length === 0) continue;
+      series.read(samples);
+      keepRanges(samples, ranges);
+      if (samples.count > 0) frame.add(series.labels, samples, kind === 'samples');
+    }
+  }
+
   /** Partitions of which anything is held, ascending. */
   async heldPartitions(): Promise<Uint32Array<ArrayBuffer>> {
     const session = this.#reader.openSession();
@@ -124,6 +169,26 @@ export class PairReader {
     const starts = await session.windowStarts(pieceMs);
     return starts.map((startMs) => ({ startMs, endMs: startMs + pieceMs - 1 }));
   }
+}
+
+interface SelectedSeries {
+  readonly labels: Labels;
+  read(into: SampleBuffer): void;
+}
+
+/** Keeps the samples that lie in one of the ranges, in place. */
+function keepRanges(samples: SampleBuffer, ranges: readonly ReadSegment[]): void {
+  const { timestampsMs, values, count } = samples;
+  let kept = 0;
+  for (let i = 0; i < count; i++) {
+    const timestampMs = timestampsMs[i] as number;
+    if (!ranges.some(({ fromMs, toMs }) => fromMs <= timestampMs && timestampMs <= toMs)) continue;
+    // copyWithin keeps the bits, an assignment through a number might not.
+    timestampsMs.copyWithin(kept, i, i + 1);
+    values.copyWithin(kept, i, i + 1);
+    kept++;
+  }
+  samples.count = kept;
 }
 
 function isWithin(fingerprint: Uint8Array, { first, last }: FingerprintRange): boolean {

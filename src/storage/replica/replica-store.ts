@@ -1,0 +1,255 @@
+// A node's storage as the cluster's replication uses it (cluster/contracts.ts's LocalStore, by structure: the rooms don't know
+// each other). Lives in the thread of the protocols; lane, keeper and reader may be in others: whoever wires them gives
+// objects that call across. Refusals become STORE_BUSY and STORE_FULL; other errors go through as they are.
+import { hasCode, TimbalaError } from '../../base/index.ts';
+import type { Clock } from '../../ports/index.ts';
+import type {
+  DecodedRequest,
+  DeleteRuleRequest,
+  RegisteredSeries,
+  SampleOrigin,
+  SamplesForPeer,
+  SamplesFromPeer,
+  WriteRejection,
+} from '../contracts.ts';
+import { decodeWanted, type Wanted } from './answer-frame.ts';
+import type { FingerprintRange, PairScope, ReadSegment, WindowDigest } from './pair-reader.ts';
+
+type Eventually<Result> = Result | Promise<Result>;
+
+/** The lane, here or in its thread. */
+export interface ReplicaLane {
+  replayedPairs(): Promise<Float64Array>;
+  decode(body: Uint8Array): Eventually<DecodedRequest>;
+  payloadOf(writeId: number, partitions: Uint8Array): Eventually<SamplesForPeer>;
+  appendKept(writeId: number, partitions: Uint8Array): Promise<Float64Array>;
+  release(writeId: number): void;
+  register(definitions: Uint8Array): Eventually<RegisteredSeries>;
+  definitionsOf(dictionary: number, refs: Uint32Array): Eventually<Uint8Array>;
+  appendReceived(samples: SamplesFromPeer, origin: SampleOrigin): Promise<Float64Array>;
+  dropPartitions(partitions: Uint16Array): Promise<void>;
+  saveState(name: string, bytes: Uint8Array): Eventually<void>;
+  loadState(name: string): Eventually<Uint8Array | undefined>;
+}
+
+export interface ReplicaKeeper {
+  dropBefore(horizonMs: number): Promise<void>;
+  applyRules(rules: readonly DeleteRuleRequest[]): Promise<void>;
+}
+
+export interface ReplicaReader {
+  digests(scope: PairScope, range: FingerprintRange): Promise<WindowDigest[]>;
+  scan(scope: PairScope, range: FingerprintRange): AsyncIterable<SamplesForPeer>;
+  heldPartitions(): Promise<Uint32Array>;
+  read(fromMs: number, toMs: number, wanted: Wanted, segments: readonly ReadSegment[]): Promise<Uint8Array>;
+}
+
+export interface ReplicaStoreOptions {
+  /** The store's id (state/store-identity.ts). */
+  readonly id: string;
+  readonly clock: Clock;
+  readonly lane: ReplicaLane;
+  readonly keeper: ReplicaKeeper;
+  readonly reader: ReplicaReader;
+  /** True while the queues of writes are over half. */
+  readonly isBusy: () => boolean;
+}
+
+/** A drop flushes the head, so that those which are asked for within this are done together. */
+const dropLingerMs = 1000;
+
+export class ReplicaStore {
+  readonly id: string;
+  readonly #options: ReplicaStoreOptions;
+  #isReady = false;
+  #ready: Promise<Float64Array> | undefined;
+  #dropping: { readonly partitions: Set<number>; readonly done: Promise<void> } | undefined;
+  #onLogCut: (() => Uint8Array) | undefined;
+  #logCutSet: () => void = () => undefined;
+  readonly #hasLogCut = new Promise<void>((resolve) => (this.#logCutSet = resolve));
+
+  constructor(options: ReplicaStoreOptions) {
+    this.id = options.id;
+    this.#options = options;
+  }
+
+  get isReady(): boolean {
+    return this.#isReady;
+  }
+
+  ready(): Promise<Float64Array> {
+    this.#ready ??= this.#awaitReplay();
+    return this.#ready;
+  }
+
+  async #awaitReplay(): Promise<Float64Array> {
+    const pairs = await this.#options.lane.replayedPairs();
+    this.#isReady = true;
+    return pairs;
+  }
+
+  get isBusy(): boolean {
+    return this.#options.isBusy();
+  }
+
+  async decode(body: Uint8Array): Promise<ReplicaWrite> {
+    const { lane } = this.#options;
+    return new ReplicaWrite(lane, await refusing(() => lane.decode(body)));
+  }
+
+  async append(samples: SamplesFromPeer, origin: SampleOrigin): Promise<Float64Array> {
+    return distinct(await refusing(() => this.#options.lane.appendReceived(samples, origin)));
+  }
+
+  async definitionsOf(dictionary: number, refs: Uint32Array): Promise<Uint8Array> {
+    return this.#options.lane.definitionsOf(dictionary, refs);
+  }
+
+  register(definitions: Uint8Array): Promise<RegisteredSeries> {
+    return refusing(() => this.#options.lane.register(definitions));
+  }
+
+  digests(scope: PairScope, range: FingerprintRange): Promise<WindowDigest[]> {
+    return refusing(() => this.#options.reader.digests(scope, range));
+  }
+
+  scan(scope: PairScope, range: FingerprintRange): AsyncIterable<SamplesForPeer> {
+    return this.#options.reader.scan(scope, range);
+  }
+
+  heldPartitions(): Promise<Uint32Array> {
+    return this.#options.reader.heldPartitions();
+  }
+
+  dropPartition(partition: number): Promise<void> {
+    if (!this.#dropping) {
+      const partitions = new Set<number>();
+      this.#dropping = { partitions, done: this.#dropSoon(partitions) };
+    }
+    this.#dropping.partitions.add(partition);
+    return this.#dropping.done;
+  }
+
+  async #dropSoon(partitions: ReadonlySet<number>): Promise<void> {
+    const { clock, lane } = this.#options;
+    await new Promise<void>((resolve) => clock.setTimer(dropLingerMs, resolve));
+    this.#dropping = undefined;
+    await refusing(() => lane.dropPartitions(Uint16Array.from(partitions).sort()));
+  }
+
+  dropBefore(horizonMs: number): Promise<void> {
+    return this.#options.keeper.dropBefore(horizonMs);
+  }
+
+  applyDeletes(
+    deletes: readonly {
+      readonly id: string;
+      readonly matchers: Uint8Array;
+      readonly fromMs: number;
+      readonly toMs: number;
+    }[],
+  ): Promise<void> {
+    const rules = deletes.map(({ id, matchers, fromMs, toMs }) => ({
+      id,
+      selectors: matchers,
+      startMs: fromMs,
+      endMs: toMs,
+    }));
+    return this.#options.keeper.applyRules(rules);
+  }
+
+  async read(
+    { fromMs, toMs, wanted }: { readonly fromMs: number; readonly toMs: number; readonly wanted: Uint8Array },
+    segments: readonly ReadSegment[],
+  ): Promise<Uint8Array> {
+    return this.#options.reader.read(fromMs, toMs, decodeWanted(wanted), segments);
+  }
+
+  async saveState(name: string, bytes: Uint8Array): Promise<void> {
+    await refusing(() => this.#options.lane.saveState(name, bytes));
+  }
+
+  async loadState(name: string): Promise<Uint8Array | undefined> {
+    return this.#options.lane.loadState(name);
+  }
+
+  get onLogCut(): (() => Uint8Array) | undefined {
+    return this.#onLogCut;
+  }
+
+  set onLogCut(onLogCut: (() => Uint8Array) | undefined) {
+    this.#onLogCut = onLogCut;
+    if (onLogCut) this.#logCutSet();
+  }
+
+  /**
+   * The lane's question before it cuts its log (ReplicationOptions). Waits until the protocols have taken the replayed pairs
+   * and can answer: until then nothing is cut.
+   */
+  async marksForLogCut(): Promise<Uint8Array> {
+    await this.#hasLogCut;
+    await this.ready();
+    const { onLogCut } = this;
+    if (!onLogCut) throw new TimbalaError('STORAGE_CLOSED', 'the protocols have ended; the log is kept');
+    return onLogCut();
+  }
+}
+
+/** A client's request, decoded; what the protocols do with it goes to the lane. */
+export class ReplicaWrite {
+  readonly samplesCount: number;
+  readonly partitions: Uint32Array;
+  readonly rejection: string | undefined;
+  readonly #lane: ReplicaLane;
+  readonly #writeId: number;
+
+  constructor(lane: ReplicaLane, { writeId, samplesCount, partitions, rejections }: DecodedRequest) {
+    this.#lane = lane;
+    this.#writeId = writeId;
+    this.samplesCount = samplesCount;
+    this.partitions = Uint32Array.from(partitions);
+    this.rejection = rejectionText(rejections);
+  }
+
+  payloadFor(partitions: ReadonlySet<number>): Promise<SamplesForPeer> {
+    return refusing(() => this.#lane.payloadOf(this.#writeId, bitmapOf(partitions)));
+  }
+
+  async append(partitions: ReadonlySet<number>): Promise<Float64Array> {
+    return distinct(await refusing(() => this.#lane.appendKept(this.#writeId, bitmapOf(partitions))));
+  }
+
+  release(): void {
+    this.#lane.release(this.#writeId);
+  }
+}
+
+function rejectionText(rejections: readonly WriteRejection[]): string | undefined {
+  if (rejections.length === 0) return undefined;
+  return rejections.map(({ text, samplesCount }) => `${text} (${samplesCount} samples)`).join('; ');
+}
+
+function bitmapOf(partitions: ReadonlySet<number>): Uint8Array<ArrayBuffer> {
+  const bitmap = new Uint8Array(8192);
+  for (const partition of partitions)
+    bitmap[partition >> 3] = (bitmap[partition >> 3] as number) | (1 << (partition & 7));
+  return bitmap;
+}
+
+function distinct(pairs: Float64Array): Float64Array {
+  return Float64Array.from(new Set(pairs));
+}
+
+/** Runs `work`; what means "not now" is told as the contract has it. */
+async function refusing<Result>(work: () => Eventually<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (cause) {
+    if (hasCode(cause, 'DISK_FULL'))
+      throw new TimbalaError('STORE_FULL', 'the disk is full; nothing was stored', { cause });
+    if (['LANE_BUSY', 'LOG_FAILED', 'STORAGE_REPLAYING'].some((code) => hasCode(cause, code))) {
+      throw new TimbalaError('STORE_BUSY', 'the storage can not take this now; nothing was acknowledged', { cause });
+    }
+    throw cause;
+  }
+}
