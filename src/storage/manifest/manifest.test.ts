@@ -34,6 +34,19 @@ const edits: ManifestEdit[] = [
   { addTombstones: [{ seq: 1, startMs: -5, endMs: 9, fingerprints: new Uint8Array(32).fill(3) }] },
   { add: [part(3)], remove: [1, 2] },
   { sizeHorizonMs: -77, removeTombstones: [1] },
+  { addDrops: [{ seq: 2, partitions: Uint16Array.of(0, 7, 65_535) }] },
+  {
+    addTombstones: [
+      {
+        seq: 3,
+        startMs: 1,
+        endMs: 2,
+        fingerprints: new Uint8Array(0),
+        rule: { id: 'd-1', selectors: Uint8Array.of(1, 2) },
+      },
+    ],
+  },
+  { addDrops: [{ seq: 4, partitions: Uint16Array.of(9) }], removeDrops: [2] },
   { flushed: { lane: 0, generation: 5 } },
 ];
 
@@ -56,11 +69,13 @@ suite('MANIFEST', () => {
     const again = open(disk.afterCrash(new SeededRandom(1)));
     assert.equal(stateOf(again), stateAfter(edits.length));
     assert.equal(again.state.nextPartId, 4);
-    assert.equal(again.state.tombstoneSeq, 1);
+    assert.equal(again.state.tombstoneSeq, 4);
+    assert.deepEqual([...again.state.drops.values()], [{ seq: 4, partitions: Uint16Array.of(9) }]);
+    assert.equal(again.state.tombstones.get(3)?.rule?.id, 'd-1');
   });
 
   test('after a crash at any operation it holds what was committed, and at most the edit in flight', () => {
-    for (let crashAt = 1; crashAt < 20; crashAt++) {
+    for (let crashAt = 1; crashAt < 26; crashAt++) {
       const disk = new SimDisk();
       disk.fault = { atOperation: crashAt, kind: 'crash' };
       let committed = 0;
