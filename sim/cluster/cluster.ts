@@ -29,6 +29,7 @@ import {
   type Sample,
   seriesCount,
 } from './data.ts';
+import type { ClusterLinks } from './framed-links.ts';
 import { ClusterNetwork, type Endpoint } from './links.ts';
 import { ModelDisk, ModelStore, type StoreBugs } from './model-store.ts';
 
@@ -37,6 +38,8 @@ export interface Plant {
   readonly decisions?: Partial<Decisions>;
   readonly store?: StoreBugs;
   readonly keepsDictionaries?: boolean;
+  /** Another network than that of whole messages. */
+  readonly network?: (world: SimWorld) => ClusterLinks;
   /** Stands between a node and its connections. */
   readonly links?: (links: PeerLinks) => PeerLinks;
 }
@@ -98,7 +101,7 @@ const startMs = Math.floor(1_764_000_000_000 / windowMs) * windowMs + windowMs -
 
 export class SimCluster {
   readonly world: SimWorld;
-  readonly network: ClusterNetwork;
+  readonly network: ClusterLinks;
   readonly checker = new Checker();
   readonly machines = new Map<NodeName, Machine>();
   readonly random: SeededRandom;
@@ -123,7 +126,7 @@ export class SimCluster {
     this.#plant = plant;
     this.world = new SimWorld(seed, startMs);
     this.random = this.world.random;
-    this.network = new ClusterNetwork(this.world, plant.keepsDictionaries);
+    this.network = plant.network?.(this.world) ?? new ClusterNetwork(this.world, plant.keepsDictionaries);
   }
 
   get nowMs(): number {
