@@ -232,7 +232,7 @@ export class SimCluster {
   }
 
   /** Promise 1 is about the loss of one store: the next may be lost when the last one is made up for, in everyone's eyes. */
-  mayLoseStore(): boolean {
+  mayLoseStore(name: NodeName): boolean {
     const { records } = this;
     const isAnyoneBare = [...this.machines.values()].some(({ disk }) => !disk.states.has('record'));
     return (
@@ -240,7 +240,8 @@ export class SimCluster {
       records.every(
         (record) =>
           record.unhealedLosses.length === 0 &&
-          record.members.every(({ state, alone }) => state !== 'joining' && alone === 0) &&
+          record.members.every(({ state }) => state !== 'joining') &&
+          (record.member(name)?.alone ?? 0) === 0 &&
           this.lostStores.every((store) => record.losses.includes(store)),
       )
     );

@@ -191,7 +191,7 @@ class Scenario {
         .catch(() => {});
     } else if (dice < 96) {
       const isActive = cluster.records.some((record) => record.member(name)?.state === 'active');
-      if (!isActive || !cluster.mayLoseStore() || cluster.machines.size < 2) return;
+      if (!isActive || !cluster.mayLoseStore(name) || cluster.machines.size < 2) return;
       this.#count('wipe');
       cluster.wipe(name, this.#names());
     } else this.#remove(name);
@@ -201,7 +201,7 @@ class Scenario {
     const cluster = this.#cluster;
     const store = cluster.machines.get(name)?.disk.storeId;
     const by = this.#some(cluster.actives.filter(({ state }) => state.name !== name));
-    if (!by || store === undefined || by.state.record.actives.length < 3 || !cluster.mayLoseStore()) return;
+    if (!by || store === undefined || by.state.record.actives.length < 3 || !cluster.mayLoseStore(name)) return;
     if (!by.state.record.isStore(name, store, 'active')) return;
     // Counts as lost from the attempt on: whether it succeeds is known only later.
     cluster.lostStores.push(store);

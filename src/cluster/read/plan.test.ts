@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { windowMs } from '../contracts.ts';
+import { type HeardMarks, partitionsIn, planEverything, type PlanInput, planRead, segmentsOf } from './plan.ts';
+
+const none: HeardMarks = new Map();
+const marksOf = (windowStartMs: number | undefined, partition: number, confirmed: string[] = []): HeardMarks =>
+  new Map([[windowStartMs, new Map([[partition, confirmed]])]]);
+
+function input(heard: Record<string, HeardMarks>, change: Partial<PlanInput> = {}): PlanInput {
+  return {
+    fromMs: 0,
+    toMs: 3 * windowMs - 1,
+    partitionsCount: 2,
+    heard: new Map(Object.entries(heard)),
+    owners: () => ['a', 'b', 'c'],
+    token: (name) => `${name}/1`,
+    rank: () => 0,
+    maySpare: false,
+    unsparable: new Set(),
+    ...change,
+  };
+}
+
+/** "node: partition@from-to" with times in windows. */
+function planned(of: PlanInput): string[] {
+  return [...planRead(of).sources].flatMap(([name, segments]) =>
+    segments.flatMap(({ fromMs, toMs, partitions }) =>
+      [...partitionsIn(partitions)].map(
+        (partition) => `${name}: ${partition}@${fromMs / windowMs}-${(toMs + 1) / windowMs}`,
+      ),
+    ),
+  );
+}
+
+test('without marks one owner serves everything', () => {
+  assert.deepEqual(planned(input({ a: none, b: none, c: none })), ['a: 0@0-3', 'a: 1@0-3']);
+  assert.deepEqual(planned(input({ a: none, b: none }, { rank: (name) => (name === 'b' ? 0 : 1) })), [
+    'b: 0@0-3',
+    'b: 1@0-3',
+  ]);
+});
+
+test('a marked pair is read from an owner and from who marks it, only in its window', () => {
+  const plan = planned(input({ a: none, b: none, d: marksOf(windowMs, 1) }));
+  assert.deepEqual(plan, ['a: 0@0-1', 'a: 1@0-1', 'a: 0@1-2', 'a: 1@1-2', 'a: 0@2-3', 'a: 1@2-3', 'd: 1@1-2']);
+});
+
+test('an owner that the mark lists serves the pair alone', () => {
+  const plan = planned(input({ a: none, b: none, d: marksOf(windowMs, 1, ['b/1']) }));
+  assert.ok(plan.includes('b: 1@1-2'));
+  assert.ok(!plan.some((source) => source.startsWith('d')));
+});
+
+test('a list under another store of that name does not count', () => {
+  const plan = planned(input({ a: none, d: marksOf(windowMs, 1, ['a/0']) }));
+  assert.ok(plan.includes('d: 1@1-2'));
+});
+
+test("an owner's own mark does not keep it from serving alone, another's does", () => {
+  assert.deepEqual(planned(input({ a: marksOf(undefined, 0), b: none })), ['a: 0@0-3', 'a: 1@0-3']);
+  const both = planned(input({ a: marksOf(undefined, 0), b: marksOf(undefined, 0) }));
+  assert.deepEqual(both, ['a: 0@0-3', 'a: 1@0-3', 'b: 0@0-3']);
+});
+
+test('one of those who mark may be spared, but none that may alone hold something', () => {
+  const heard = { a: none, d: marksOf(undefined, 0), e: marksOf(undefined, 0) };
+  assert.equal(planned(input(heard)).filter((source) => source.includes(': 0')).length, 3);
+  const sparing = planned(input(heard, { maySpare: true }));
+  assert.deepEqual(sparing, ['a: 0@0-3', 'a: 1@0-3', 'e: 0@0-3']);
+  const both = planned(input(heard, { maySpare: true, unsparable: new Set(['d', 'e']) }));
+  assert.equal(both.length, 4);
+  // A single one who marks may be the only one heard that has it.
+  assert.equal(planned(input({ a: none, d: marksOf(undefined, 0) }, { maySpare: true })).length, 3);
+});
+
+test('segments cover the range without gap or overlap', () => {
+  const heard = new Map([
+    ['a', marksOf(windowMs, 0)],
+    ['b', marksOf(4 * windowMs, 0)],
+  ]);
+  for (const [fromMs, toMs] of [
+    [0, 6 * windowMs],
+    [windowMs + 5, windowMs + 5],
+    [1, 2 * windowMs - 1],
+  ] as const) {
+    const segments = segmentsOf(fromMs, toMs, heard);
+    assert.equal(segments[0]?.[0], fromMs);
+    assert.equal(segments.at(-1)?.[1], toMs);
+    for (const [index, [begin, end]] of segments.entries()) {
+      assert.ok(begin <= end);
+      if (index > 0) assert.equal(begin, (segments[index - 1]?.[1] ?? 0) + 1);
+    }
+  }
+});
+
+test('partitions without a heard owner are counted', () => {
+  const { ownerlessCount } = planRead(input({ d: none }));
+  assert.equal(ownerlessCount, 2);
+});
+
+test('everything from everyone asks every heard node for every partition', () => {
+  const { sources } = planEverything(input({ a: none, d: none }));
+  assert.deepEqual([...sources.keys()], ['a', 'd']);
+  for (const [segment] of sources.values())
+    assert.deepEqual([...partitionsIn(segment?.partitions ?? new Uint8Array(0))].slice(0, 2), [0, 1]);
+});
