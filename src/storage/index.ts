@@ -39,6 +39,14 @@ export {
   type ReadSegment,
   type WindowDigest,
 } from './replica/pair-reader.ts';
+export {
+  connectReplicaKeeper,
+  connectReplicaLane,
+  connectReplicaReader,
+  serveReplicaKeeper,
+  serveReplicaLane,
+  serveReplicaReader,
+} from './replica/channels.ts';
 export { laneForReplica, openReplicaStorage, type ReplicaStorage } from './replica/open.ts';
 export { type ReplicaKeeper, type ReplicaLane, type ReplicaReader, ReplicaStore } from './replica/replica-store.ts';
 export { StateFiles } from './state/state-files.ts';

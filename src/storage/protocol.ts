@@ -11,6 +11,7 @@ export type Served<Methods extends Handlers> = {
   ) =>
     | ReturnType<Methods[Name]>
     | Promise<Awaited<ReturnType<Methods[Name]>>>
+    | Promise<Transferred<Awaited<ReturnType<Methods[Name]>>>>
     | Transferred<Awaited<ReturnType<Methods[Name]>>>;
 };
 

@@ -6,11 +6,22 @@ import { hourMs, kib, mib, SeededRandom } from '../../src/base/index.ts';
 import type { LocalStore, SamplesPayload } from '../../src/cluster/contracts.ts';
 import { Matcher, SampleBuffer } from '../../src/model/index.ts';
 import {
+  connectReplicaKeeper,
+  connectReplicaLane,
+  connectReplicaReader,
+  createInlineChannel,
   encodeSelectors,
   encodeWanted,
+  laneForReplica,
   mergeFrames,
   openReplicaStorage,
+  openStorage,
+  PairReader,
   type ReplicaStorage,
+  ReplicaStore,
+  serveReplicaKeeper,
+  serveReplicaLane,
+  serveReplicaReader,
 } from '../../src/storage/index.ts';
 import type { Log } from '../../src/ports/index.ts';
 import { SimClock } from '../../sim/clock.ts';
@@ -32,29 +43,57 @@ const quietLog: Log = {
 interface Node {
   readonly clock: SimClock;
   readonly disk: SimDisk;
-  readonly replica: ReplicaStorage;
+  readonly replica: Pick<ReplicaStorage, 'storage'>;
   /** The compiler holds the real storage to the contract here. */
   readonly store: LocalStore;
   readonly fatal: unknown[];
 }
 
+function optionsOf(disk: SimDisk, clock: SimClock, seed: number, fatal: unknown[]) {
+  const wire = { bodyBytesMax: 64 * kib, decompressedBytesMax: 64 * kib, cacheBytesMax: 64 * kib };
+  return {
+    disk,
+    clock,
+    random: new SimRandom(seed),
+    log: quietLog,
+    modules,
+    retention: { timeMs: 365 * 24 * hourMs },
+    limits: { headBytesMax: 16 * mib, wire },
+    onFatal: (error: unknown) => fatal.push(error),
+  };
+}
+
 async function openNode(disk: SimDisk, seed = 1): Promise<Node> {
   const clock = new SimClock(startMs);
   const fatal: unknown[] = [];
-  const wire = { bodyBytesMax: 64 * kib, decompressedBytesMax: 64 * kib, cacheBytesMax: 64 * kib };
-  const replica = await clock.runUntil(
-    openReplicaStorage({
-      disk,
-      clock,
-      random: new SimRandom(seed),
-      log: quietLog,
-      modules,
-      retention: { timeMs: 365 * 24 * hourMs },
-      limits: { headBytesMax: 16 * mib, wire },
-      onFatal: (error) => fatal.push(error),
-    }),
-  );
+  const replica = await clock.runUntil(openReplicaStorage(optionsOf(disk, clock, seed, fatal)));
   return { clock, disk, replica, store: replica.store, fatal };
+}
+
+/** The same with lane, keeper and reader at the other ends of channels, as in workers. */
+async function openAcross(disk: SimDisk, seed = 1): Promise<Node> {
+  const clock = new SimClock(startMs);
+  const fatal: unknown[] = [];
+  const [[laneHere, laneThere], [keeperHere, keeperThere], [readerHere, readerThere]] = [
+    createInlineChannel(),
+    createInlineChannel(),
+    createInlineChannel(),
+  ];
+  const served = Promise.withResolvers<() => Promise<Uint8Array>>();
+  const replication = { onLogCut: async () => (await served.promise)() };
+  const storage = await clock.runUntil(openStorage({ ...optionsOf(disk, clock, seed, fatal), replication }));
+  served.resolve(serveReplicaLane(laneThere, laneForReplica(storage.lane)));
+  serveReplicaKeeper(keeperThere, storage.keeper);
+  serveReplicaReader(readerThere, new PairReader(storage.reader));
+  const store: ReplicaStore = new ReplicaStore({
+    id: `${seed}`,
+    clock,
+    lane: connectReplicaLane(laneHere, () => store.marksForLogCut()),
+    keeper: connectReplicaKeeper(keeperHere),
+    reader: connectReplicaReader(readerHere),
+    isBusy: () => false,
+  });
+  return { clock, disk, replica: { storage }, store, fatal };
 }
 
 /** What a connection does with a payload: definitions first, references mapped on arrival. */
@@ -65,7 +104,7 @@ async function deliver(
   origin: 'written' | 'copied',
 ): Promise<Float64Array> {
   const { dictionary, seriesRefs, samplesCount, fingerprintSum, bytes } = payload;
-  const definitions = await from.store.definitionsOf(dictionary, seriesRefs);
+  const definitions = await from.clock.runUntil(from.store.definitionsOf(dictionary, seriesRefs));
   const registered = await to.clock.runUntil(to.store.register(definitions));
   const ownRefs = new Uint32Array(new SharedArrayBuffer(4 * (Math.max(0, ...seriesRefs) + 1))).fill(0xffffffff);
   for (const [i, ref] of registered.senderRefs.entries()) ownRefs[ref] = registered.ownRefs[i] as number;
@@ -78,7 +117,8 @@ async function writeTo(nodes: readonly Node[], samples: readonly Sample[]): Prom
   const decoded = await coordinator.clock.runUntil(coordinator.store.decode(body(samples)));
   const all = new Set(decoded.partitions);
   const pairs = await coordinator.clock.runUntil(decoded.append(all));
-  for (const other of others) await deliver(coordinator, other, await decoded.payloadFor(all), 'written');
+  for (const other of others)
+    await deliver(coordinator, other, await coordinator.clock.runUntil(decoded.payloadFor(all)), 'written');
   decoded.release();
   return pairs;
 }
@@ -115,39 +155,42 @@ function contents(frames: readonly Uint8Array[]): Map<string, bigint> {
 }
 
 suite('replica store', () => {
-  test('a write on two stores gives equal digests, also after one has flushed', async () => {
-    const [a, b] = [await openNode(new SimDisk()), await openNode(new SimDisk(), 2)];
-    a.store.onLogCut = () => new Uint8Array();
-    const samples = Array.from({ length: 50 }, (_, i) => sample(i % 20, startMs - (i % 9) * hourMs, i));
-    const pairs = await writeTo([a, b], samples);
-    assert.equal(new Set(pairs).size, pairs.length, 'each pair once');
-    await a.clock.runUntil(a.replica.storage.lane.flushNow());
-    const digests = await digestsOf(a);
-    assert.ok(digests.length > 0);
-    assert.equal(await digestsOf(b), digests);
-    assert.notEqual(a.store.id, b.store.id);
-  });
+  for (const [name, open] of Object.entries({ 'in one thread': openNode, 'across channels': openAcross })) {
+    test(`a write on two stores gives equal digests, also after one has flushed (${name})`, async () => {
+      const [a, b] = [await open(new SimDisk()), await open(new SimDisk(), 2)];
+      a.store.onLogCut = () => new Uint8Array();
+      const samples = Array.from({ length: 50 }, (_, i) => sample(i % 20, startMs - (i % 9) * hourMs, i));
+      const pairs = await writeTo([a, b], samples);
+      assert.equal(new Set(pairs).size, pairs.length, 'each pair once');
+      await a.clock.runUntil(a.replica.storage.lane.flushNow());
+      const digests = await digestsOf(a);
+      assert.ok(digests.length > 0);
+      assert.equal(await digestsOf(b), digests);
+      assert.notEqual(a.store.id, b.store.id);
+    });
 
-  test('scanning copies a partition, dropping takes it away, deletes hold for what is copied later', async () => {
-    const [a, b] = [await openNode(new SimDisk()), await openNode(new SimDisk(), 2)];
-    for (const { store } of [a, b]) store.onLogCut = () => new Uint8Array();
-    await writeTo([a], [sample(1, startMs - 3000), sample(1, startMs - 1000), sample(2, startMs)]);
-    const matchers = encodeSelectors([[new Matcher('series', '=', '1')]]);
-    const rule = { id: 'd', matchers, fromMs: startMs - 4000, toMs: startMs - 2000 };
-    await b.clock.runUntil(b.store.applyDeletes([rule]));
-    for (const partition of await a.clock.runUntil(a.store.heldPartitions())) {
-      for await (const payload of a.store.scan({ partition, windowStartMs: undefined }, everyFingerprint)) {
-        await deliver(a, b, payload, 'copied');
+    test(`scanning copies a partition, dropping takes it away, deletes hold for what is copied later (${name})`, async () => {
+      const [a, b] = [await open(new SimDisk()), await open(new SimDisk(), 2)];
+      for (const { store } of [a, b]) store.onLogCut = () => new Uint8Array();
+      await writeTo([a], [sample(1, startMs - 3000), sample(1, startMs - 1000), sample(2, startMs)]);
+      const matchers = encodeSelectors([[new Matcher('series', '=', '1')]]);
+      const rule = { id: 'd', matchers, fromMs: startMs - 4000, toMs: startMs - 2000 };
+      await b.clock.runUntil(b.store.applyDeletes([rule]));
+      for (const partition of await a.clock.runUntil(a.store.heldPartitions())) {
+        const scan = a.store.scan({ partition, windowStartMs: undefined }, everyFingerprint)[Symbol.asyncIterator]();
+        for (let next = await a.clock.runUntil(scan.next()); !next.done; next = await a.clock.runUntil(scan.next())) {
+          await deliver(a, b, next.value, 'copied');
+        }
       }
-    }
-    assert.deepEqual([...contents([await read(b)]).keys()], [`1 ${startMs - 1000}`, `2 ${startMs}`]);
-    await a.clock.runUntil(a.store.applyDeletes([rule]));
-    assert.equal(await digestsOf(a), await digestsOf(b));
-    const held = await a.clock.runUntil(a.store.heldPartitions());
-    await a.clock.runUntil(Promise.all(Array.from(held, (partition) => a.store.dropPartition(partition))));
-    assert.equal(contents([await read(a)]).size, 0);
-    assert.equal((await a.clock.runUntil(a.store.heldPartitions())).length, 0);
-  });
+      assert.deepEqual([...contents([await read(b)]).keys()], [`1 ${startMs - 1000}`, `2 ${startMs}`]);
+      await a.clock.runUntil(a.store.applyDeletes([rule]));
+      assert.equal(await digestsOf(a), await digestsOf(b));
+      const held = await a.clock.runUntil(a.store.heldPartitions());
+      await a.clock.runUntil(Promise.all(Array.from(held, (partition) => a.store.dropPartition(partition))));
+      assert.equal(contents([await read(a)]).size, 0);
+      assert.equal((await a.clock.runUntil(a.store.heldPartitions())).length, 0);
+    });
+  }
 
   test('answers are united sample by sample, within partitions and ranges', async () => {
     const [a, b] = [await openNode(new SimDisk()), await openNode(new SimDisk(), 2)];

@@ -1,0 +1,173 @@
+// The replica store's lane, keeper and reader across threads: one channel each, served where the actor lives, and an object for
+// the protocols' thread that calls over it. Order on a channel is what the contract rests on: a lane's answers to appends are
+// posted before it asks for marks.
+import { RpcPeer, Transferred } from '../../base/index.ts';
+import type { Channel } from '../../ports/index.ts';
+import type {
+  DecodedRequest,
+  DeleteRuleRequest,
+  RegisteredSeries,
+  SampleOrigin,
+  SamplesForPeer,
+  SamplesFromPeer,
+} from '../contracts.ts';
+import type { Served } from '../protocol.ts';
+import { decodeWanted, encodeWanted, type Wanted } from './answer-frame.ts';
+import type { FingerprintRange, PairScope, ReadSegment, WindowDigest } from './pair-reader.ts';
+import type { ReplicaKeeper, ReplicaLane, ReplicaReader } from './replica-store.ts';
+
+interface OfWrite {
+  readonly writeId: number;
+  readonly partitions: Uint8Array;
+}
+
+type LaneMethods = {
+  readonly replayedPairs: (argument: Record<string, never>) => Float64Array;
+  readonly decode: (body: Uint8Array) => DecodedRequest;
+  readonly payloadOf: (argument: OfWrite) => SamplesForPeer;
+  readonly appendKept: (argument: OfWrite) => Float64Array;
+  readonly release: (argument: { readonly writeId: number }) => void;
+  readonly register: (definitions: Uint8Array) => RegisteredSeries;
+  readonly definitionsOf: (argument: { readonly dictionary: number; readonly refs: Uint32Array }) => Uint8Array;
+  readonly appendReceived: (argument: {
+    readonly samples: SamplesFromPeer;
+    readonly origin: SampleOrigin;
+  }) => Float64Array;
+  readonly dropPartitions: (partitions: Uint16Array) => void;
+  readonly saveState: (argument: { readonly name: string; readonly bytes: Uint8Array }) => void;
+  readonly loadState: (argument: { readonly name: string }) => Uint8Array | undefined;
+};
+
+/** Served by the protocols' thread to the lane. */
+type MarksMethods = { readonly marksForLogCut: (argument: Record<string, never>) => Uint8Array };
+
+type KeeperMethods = {
+  readonly dropBefore: (argument: { readonly horizonMs: number }) => void;
+  readonly applyRules: (rules: readonly DeleteRuleRequest[]) => void;
+};
+
+interface OfScope {
+  readonly scope: PairScope;
+  readonly range: FingerprintRange;
+}
+
+type ReaderMethods = {
+  readonly digests: (argument: OfScope) => WindowDigest[];
+  readonly openScan: (argument: OfScope) => { readonly scanId: number };
+  /** Undefined at the end, which closes the scan. */
+  readonly nextOfScan: (argument: { readonly scanId: number }) => SamplesForPeer | undefined;
+  readonly closeScan: (argument: { readonly scanId: number }) => void;
+  readonly heldPartitions: (argument: Record<string, never>) => Uint32Array;
+  readonly read: (argument: {
+    readonly fromMs: number;
+    readonly toMs: number;
+    readonly wanted: Uint8Array;
+    readonly segments: readonly ReadSegment[];
+  }) => Uint8Array;
+};
+
+/** Serves a lane; what is returned asks the other end for its marks (ReplicationOptions.onLogCut). */
+export function serveReplicaLane(channel: Channel, lane: ReplicaLane): () => Promise<Uint8Array> {
+  const handlers: Served<LaneMethods> = {
+    replayedPairs: () => lane.replayedPairs(),
+    decode: (body) => lane.decode(body),
+    payloadOf: ({ writeId, partitions }) => lane.payloadOf(writeId, partitions),
+    appendKept: ({ writeId, partitions }) => lane.appendKept(writeId, partitions),
+    release: ({ writeId }) => lane.release(writeId),
+    register: (definitions) => lane.register(definitions),
+    definitionsOf: ({ dictionary, refs }) => lane.definitionsOf(dictionary, refs),
+    appendReceived: ({ samples, origin }) => lane.appendReceived(samples, origin),
+    dropPartitions: (partitions) => lane.dropPartitions(partitions),
+    saveState: ({ name, bytes }) => lane.saveState(name, bytes),
+    loadState: ({ name }) => lane.loadState(name),
+  };
+  const peer = new RpcPeer<MarksMethods>(channel, handlers);
+  return () => peer.call('marksForLogCut', {});
+}
+
+/** A lane on the other end of a channel. `marks`: the replica store, once there is one. */
+export function connectReplicaLane(channel: Channel, marks: () => Promise<Uint8Array>): ReplicaLane {
+  const handlers: Served<MarksMethods> = { marksForLogCut: () => marks() };
+  const peer = new RpcPeer<LaneMethods>(channel, handlers);
+  return {
+    replayedPairs: () => peer.call('replayedPairs', {}),
+    decode: (body) => peer.call('decode', body),
+    payloadOf: (writeId, partitions) => peer.call('payloadOf', { writeId, partitions }),
+    appendKept: (writeId, partitions) => peer.call('appendKept', { writeId, partitions }),
+    release: (writeId) => peer.notify('release', { writeId }),
+    register: (definitions) => peer.call('register', definitions),
+    definitionsOf: (dictionary, refs) => peer.call('definitionsOf', { dictionary, refs }),
+    appendReceived: (samples, origin) => peer.call('appendReceived', { samples, origin }),
+    dropPartitions: (partitions) => peer.call('dropPartitions', partitions),
+    saveState: (name, bytes) => peer.call('saveState', { name, bytes }),
+    loadState: (name) => peer.call('loadState', { name }),
+  };
+}
+
+export function serveReplicaKeeper(channel: Channel, keeper: ReplicaKeeper): void {
+  const handlers: Served<KeeperMethods> = {
+    dropBefore: ({ horizonMs }) => keeper.dropBefore(horizonMs),
+    applyRules: (rules) => keeper.applyRules(rules),
+  };
+  void new RpcPeer(channel, handlers);
+}
+
+export function connectReplicaKeeper(channel: Channel): ReplicaKeeper {
+  const peer = new RpcPeer<KeeperMethods>(channel);
+  return {
+    dropBefore: (horizonMs) => peer.call('dropBefore', { horizonMs }),
+    applyRules: (rules) => peer.call('applyRules', rules),
+  };
+}
+
+export function serveReplicaReader(channel: Channel, reader: ReplicaReader): void {
+  const scans = new Map<number, AsyncIterator<SamplesForPeer>>();
+  let nextScanId = 1;
+  const handlers: Served<ReaderMethods> = {
+    digests: ({ scope, range }) => reader.digests(scope, range),
+    openScan: ({ scope, range }) => {
+      const scanId = nextScanId++;
+      scans.set(scanId, reader.scan(scope, range)[Symbol.asyncIterator]());
+      return { scanId };
+    },
+    nextOfScan: async ({ scanId }) => {
+      const next = await scans.get(scanId)?.next();
+      if (next && !next.done) return next.value;
+      scans.delete(scanId);
+      return undefined;
+    },
+    closeScan: async ({ scanId }) => {
+      const scan = scans.get(scanId);
+      scans.delete(scanId);
+      await scan?.return?.();
+    },
+    heldPartitions: () => reader.heldPartitions(),
+    read: async ({ fromMs, toMs, wanted, segments }) => {
+      const frame = await reader.read(fromMs, toMs, decodeWanted(wanted), segments);
+      return new Transferred(frame, [frame.buffer]);
+    },
+  };
+  void new RpcPeer(channel, handlers);
+}
+
+export function connectReplicaReader(channel: Channel): ReplicaReader {
+  const peer = new RpcPeer<ReaderMethods>(channel);
+  return {
+    digests: (scope, range) => peer.call('digests', { scope, range }),
+    async *scan(scope, range) {
+      const { scanId } = await peer.call('openScan', { scope, range });
+      try {
+        for (;;) {
+          const samples = await peer.call('nextOfScan', { scanId });
+          if (!samples) return;
+          yield samples;
+        }
+      } finally {
+        peer.notify('closeScan', { scanId });
+      }
+    },
+    heldPartitions: () => peer.call('heldPartitions', {}),
+    read: (fromMs: number, toMs: number, wanted: Wanted, segments: readonly ReadSegment[]) =>
+      peer.call('read', { fromMs, toMs, wanted: encodeWanted(wanted), segments }),
+  };
+}
