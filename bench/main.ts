@@ -1,11 +1,12 @@
 // `npm run bench -- ingest|query|storage|replay|all [options]`: benchmarks beside the peers whose binaries are found; prints
-// markdown tables. See docs/benchmarks.md.
+// markdown tables. `placement` needs no servers. See docs/benchmarks.md.
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { removeDirectory, temporaryDirectory } from '../test/support/processes.ts';
 import { repositoryRoot } from '../test/support/servers.ts';
 import { benchIngest } from './ingest.ts';
 import { findPeers } from './peers.ts';
+import { benchPlacement } from './placement.ts';
 import { benchQueryLatency } from './query.ts';
 import { benchReplay } from './replay.ts';
 import { machine, ratioTable, type Row } from './report.ts';
@@ -13,6 +14,7 @@ import type { BenchOptions } from './run.ts';
 import { benchStorage } from './storage.ts';
 
 const usage = `usage: npm run bench -- ingest|query|storage|replay|all [options]
+       npm run bench -- placement
   --prometheus=PROGRAM       a Prometheus 3 (default: prometheus on PATH)
   --victoriametrics=PROGRAM  a single-node VictoriaMetrics (default: victoria-metrics on PATH)
   --only=NAME[,NAME]         timbala, prometheus, victoriametrics
@@ -75,6 +77,10 @@ async function run(names: readonly string[]): Promise<void> {
   }
 }
 
+if (positionals[0] === 'placement') {
+  benchPlacement();
+  process.exit();
+}
 const chosen = positionals[0] === 'all' ? Object.keys(benchmarks) : positionals;
 if (flags.help || chosen.length === 0 || chosen.some((name) => !(name in benchmarks))) {
   console.error(usage);
