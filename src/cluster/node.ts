@@ -24,8 +24,8 @@ export interface ClusterNodeOptions {
   readonly zone: string;
   /** Thousandths of the usual share. */
   readonly weight: number;
-  /** Where a cluster may be found; none: this node founds one and acknowledges alone. */
-  readonly peers: readonly NodeName[];
+  /** Addresses where a cluster may be found; none: this node founds one and acknowledges alone. */
+  readonly peers: readonly string[];
   readonly partitionsCount: number;
   readonly place: Place;
   readonly timing?: Partial<ClusterTiming>;
@@ -60,7 +60,12 @@ export class ClusterNode {
     const { store, clock, log, links, random } = ports;
     this.#timing = timing;
     this.#random = random;
-    this.state = new NodeState({ name, store, clock, log, place, decisions: options.decisions ?? decisions }, record);
+    const onRecord = (current: ClusterRecord): void => links.setAddresses(addressesOf(current, name));
+    onRecord(record);
+    this.state = new NodeState(
+      { name, store, clock, log, place, decisions: options.decisions ?? decisions, onRecord },
+      record,
+    );
     this.#exchange = new Exchange(this.state, links);
     this.#exchange.answer(helloQuestion, async () => ({ body: {} }));
     this.writer = new Writer(this.state, this.#exchange, timing);
@@ -203,16 +208,24 @@ export class ClusterNode {
   }
 }
 
+/** Where the others listen: all that may still hold something or hand it over. */
+function addressesOf(record: ClusterRecord, self: NodeName): Map<NodeName, string> {
+  const others = record.entries.filter(({ name, state }) => name !== self && state !== 'left');
+  return new Map(others.map(({ name, address }) => [name, address]));
+}
+
 /** The record of a cluster with this node in it as `joining`, or of a new one. */
 async function enterCluster(
   options: ClusterNodeOptions,
   ports: ClusterPorts,
   timing: ClusterTiming,
 ): Promise<ClusterRecord> {
-  const { name, peers } = options;
+  const { address, peers } = options;
   const failures: string[] = [];
-  const others = peers.filter((peer) => peer !== name);
+  const others = peers.filter((peer) => peer !== address);
   let withoutClusterCount = 0;
+  // Their names are in the record that they will give.
+  ports.links.setAddresses(new Map(others.map((peer) => [peer, peer])));
   answerWithoutCluster(ports.links, ports.store.id);
   for (const peer of others) {
     try {
@@ -222,9 +235,9 @@ async function enterCluster(
       failures.push(errorMessage(error));
     }
   }
-  // Of nodes that start together, the first by name founds the cluster that the others join; but only when every one of them
+  // Of nodes that start together, the first by address founds the cluster that the others join; but only when every one of them
   // says that it is of none. Silence says nothing: a wiped node that is cut off would found a second cluster.
-  if (withoutClusterCount === others.length && others.every((peer) => name < peer)) return founded(options, ports);
+  if (withoutClusterCount === others.length && others.every((peer) => address < peer)) return founded(options, ports);
   throw new TimbalaError('CLUSTER_NOT_FOUND', `no peer knows a cluster to join (${failures.join('; ')}); trying again`);
 }
 

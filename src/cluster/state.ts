@@ -15,6 +15,8 @@ export interface StateOptions {
   readonly log: Log;
   readonly decisions: Decisions;
   readonly place: Place;
+  /** Called with every record that comes into force. */
+  readonly onRecord: (record: ClusterRecord) => void;
 }
 
 export class NodeState {
@@ -32,6 +34,7 @@ export class NodeState {
   dropsCount = 0;
   readonly #droppedAt = new Map<number, number>();
   readonly #place: Place;
+  readonly #onRecord: (record: ClusterRecord) => void;
   #record: ClusterRecord;
   #view: View;
   #changes: Promise<void> = Promise.resolve();
@@ -48,6 +51,7 @@ export class NodeState {
     this.log = options.log;
     this.decisions = options.decisions;
     this.#place = options.place;
+    this.#onRecord = options.onRecord;
     this.#record = record;
     this.#view = new View(record, this.#place, undefined);
   }
@@ -164,6 +168,7 @@ export class NodeState {
     const after = next.viewHash === before.hash ? before : new View(next, this.#place, before);
     this.#record = next;
     this.#view = after;
+    this.#onRecord(next);
     if (after === before) return;
     const stays = (partition: number, owner: OwnerToken): boolean =>
       before.ownerTokens(partition).includes(owner) && after.ownerTokens(partition).includes(owner);

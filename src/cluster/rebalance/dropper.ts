@@ -36,13 +36,15 @@ export class Dropper {
   async #turn(): Promise<void> {
     const state = this.#state;
     if (!state.isReady) return;
+    const drops: Promise<void>[] = [];
     for (const partition of state.held) {
       if (!state.decisions.mayDrop(state.isOwner(partition), state.marks.isMarked(partition))) continue;
       // Noted before it is done: what arrives from now on is held, and who appends meanwhile is refused.
       state.noteDropped(partition);
-      await state.store.dropPartition(partition);
-      this.partitionsDropped++;
+      drops.push(state.store.dropPartition(partition));
     }
+    await Promise.all(drops);
+    this.partitionsDropped += drops.length;
     await this.#dropExpired();
     if (state.self?.state === 'leaving' && state.held.size === 0 && state.marks.count === 0) {
       await state.change((record) => record.withOwn(state.name, { state: 'left' }));
