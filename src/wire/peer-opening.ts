@@ -16,7 +16,7 @@ export interface PeerOpening {
   readonly recordHash: string;
   /** The highest version of each format, by name, that the node reads. */
   readonly formats: ReadonlyMap<string, number>;
-  /** Whom the connection is meant for; '' in an answer. A node that finds itself at another's old address says so. */
+  /** Whom the connection is meant for: who finds itself at another's old address says so. '' for whoever is there, and in answers. */
   readonly to: string;
   /** The number of the class of messages that the connection carries. */
   readonly connectionClass: number;

@@ -56,7 +56,9 @@ export interface ConnectionOptions {
   readonly judge: (theirs: PeerIdentity) => PeerFailure | undefined;
   readonly countersOf: (connectionClass: ConnectionClass) => PeerCounters;
   /** Whom we dialed, and for what; undefined where the other side dialed. */
-  readonly dialed: { readonly node: NodeName; readonly connectionClass: ConnectionClass } | undefined;
+  readonly dialed:
+    | { readonly node: NodeName; readonly isNameKnown: boolean; readonly connectionClass: ConnectionClass }
+    | undefined;
   readonly onRequest: (from: NodeName, frame: ReceivedFrame) => Promise<PeerFrame>;
   /** Both sides have agreed. */
   readonly onOpen: (peer: PeerIdentity, connectionClass: ConnectionClass) => void;
@@ -134,7 +136,8 @@ export class PeerConnection implements StreamHandlers {
       return;
     }
     this.#stream = stream;
-    if (this.#options.dialed) this.#sendOpening(this.#options.dialed.node);
+    const { dialed } = this.#options;
+    if (dialed) this.#sendOpening(dialed.isNameKnown ? dialed.node : '');
   }
 
   /** Rejects with PEER_UNREACHABLE, PEER_TIMEOUT, PEER_BUSY, or the failure that the other side answers. */
@@ -275,9 +278,11 @@ export class PeerConnection implements StreamHandlers {
       return { code: 'PEER_VERSION', text };
     }
     const { dialed, identity, judge } = this.#options;
+    const isNameKnown = dialed ? dialed.isNameKnown : theirs.to !== '';
     const expected = dialed ? dialed.node : theirs.to;
     const actual = dialed ? theirs.node : identity().node;
-    if (actual !== expected) return { code: 'PEER_WRONG_NODE', text: `this is ${actual}, not ${expected}` };
+    if (isNameKnown && actual !== expected)
+      return { code: 'PEER_WRONG_NODE', text: `this is ${actual}, not ${expected}` };
     return judge(theirs);
   }
 

@@ -60,9 +60,9 @@ export class PeerLink {
         const text = `${this.#options.node}: tried again in ${Math.ceil(waitMs)} ms`;
         return Promise.reject(new TimbalaError('PEER_UNREACHABLE', text, { cause: this.#lastError }));
       }
-      this.#connection = this.#dial();
     }
-    return this.#connection.request(frame, patienceMs);
+    const connection = (this.#connection ??= this.#dial());
+    return connection.request(frame, patienceMs);
   }
 
   /** A new address is dialed from the next request on; what runs over the old one is ended. */
@@ -88,18 +88,21 @@ export class PeerLink {
     this.#openedMs = undefined;
     const connection = new PeerConnection({
       ...this.#options,
-      dialed: { node, connectionClass },
+      // Before a node knows a cluster, it knows addresses only, and calls by them whoever is there.
+      dialed: { node, isNameKnown: node !== this.#address, connectionClass },
       onOpen: () => this.#onOpen(),
       onEnded: (error) => this.#onEnded(error),
     });
-    void this.#connect(connection);
+    void this.#connect(connection, this.#address);
     return connection;
   }
 
-  async #connect(connection: PeerConnection): Promise<void> {
+  async #connect(connection: PeerConnection, address: string): Promise<void> {
     const { network } = this.#options;
+    // Whatever fails must do so after the request has been given to the connection, not from within `#dial`.
+    await Promise.resolve();
     try {
-      const { host, port } = parseAddress(this.#address);
+      const { host, port } = parseAddress(address);
       const found = await network.resolve(host);
       const chosen = found[this.#dialsCount++ % found.length];
       if (chosen === undefined) throw new TimbalaError('NETWORK_NAME_UNKNOWN', `${host} has no address`);

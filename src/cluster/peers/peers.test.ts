@@ -459,6 +459,12 @@ suite('openings', () => {
     return error.message;
   }
 
+  test('take whoever is there where only an address is known', async () => {
+    const { world, a } = await pair();
+    a.peers.setAddresses(new Map([['b:9095', 'b:9095']]));
+    await settled(world, a.peers.request('b:9095', hello(), secondMs));
+  });
+
   test('refuse another cluster, another node at the address, and our own name', async () => {
     assert.match(await refusalOf({ clusterId: 'd'.repeat(32) }), /PEER_OTHER_CLUSTER/);
     assert.match(await refusalOf({ node: 'z' }), /PEER_WRONG_NODE: this is z, not b/);
@@ -500,8 +506,10 @@ suite('openings', () => {
     for (const address of ['', 'a', 'a:', 'a:0', 'a:65536', '::1:80', 'a b:1']) {
       assert.throws(() => parseAddress(address), rejectsWith('PEER_ADDRESS'));
       a.peers.setAddresses(new Map([['b', address]]));
-      await assert.rejects(settled(world, a.peers.request('b', hello(), secondMs)), rejectsWith('PEER_UNREACHABLE'));
+      await assert.rejects(settled(world, a.peers.request('b', hello(), secondMs)), /PEER_ADDRESS/);
     }
+    a.peers.setAddresses(new Map([['b', 'b:9095']]));
+    await settled(world, a.peers.request('b', hello(), secondMs));
   });
 });
 
