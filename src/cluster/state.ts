@@ -222,11 +222,10 @@ export class NodeState {
 
   /** What lies before is past retention; −∞ where nothing is, or where the own clock is far off its peers'. */
   get horizonMs(): number {
-    const { retentionMs } = this.#record;
-    if (retentionMs === 0 || !this.decisions.isClockTrusted([...this.#clockOffsetsMs.values()])) {
-      return Number.NEGATIVE_INFINITY;
-    }
-    return this.clock.nowMs() - retentionMs;
+    const { retentionMs, members } = this.#record;
+    const othersCount = members.filter(({ name }) => name !== this.name).length;
+    const isTrusted = this.decisions.isClockTrusted([...this.#clockOffsetsMs.values()], othersCount);
+    return retentionMs > 0 && isTrusted ? this.clock.nowMs() - retentionMs : Number.NEGATIVE_INFINITY;
   }
 
   /** Whether all of a window is past retention. */
