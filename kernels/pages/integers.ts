@@ -219,3 +219,21 @@ function readLine(source: usize, end: usize, first: i64, count: u32, target: usi
   }
   return at;
 }
+
+/**
+ * Reads a line without residuals (first value, then step, both zigzag varints) into `count` 64-bit integers at `target`. Returns where it
+ * ended, 0 where the source is too short. `scratch`: eight bytes.
+ */
+export function readExactLine(source: usize, end: usize, count: u32, target: usize, scratch: usize): usize {
+  let at = readVarint(source, end, scratch);
+  if (!at) return 0;
+  let value = unzigzag(load<u64>(scratch));
+  at = readVarint(at, end, scratch);
+  if (!at) return 0;
+  const step = unzigzag(load<u64>(scratch));
+  for (let i: usize = 0; i < <usize>count << 3; i += 8) {
+    store<i64>(target + i, value);
+    value += step;
+  }
+  return at;
+}

@@ -5,10 +5,9 @@ import {
   predictDelta,
   predictLine,
   predictSlope,
+  readExactLine,
   readIntegers,
-  readVarint,
   residualCost,
-  unzigzag,
   writeIntegers,
   writeVarint,
   zigzag,
@@ -61,7 +60,7 @@ export function decodeTimesPage(length: u32, count: u32, slotStartMs: f64): u32 
   const end = pageAt + length;
   let at = pageAt + 1;
   if (kind === kindRegular) {
-    at = readRegular(at, end, count);
+    at = readExactLine(at, end, count, mantissasAt, resultAt);
   } else {
     if (kind > 1 + predictLine) return 2;
     at = readIntegers(at, end, 0, 0, count, kind - 1, mantissasAt, resultAt);
@@ -77,18 +76,4 @@ export function decodeTimesPage(length: u32, count: u32, slotStartMs: f64): u32 
     store<f64>(timesAt + i, <f64>time);
   }
   return 0;
-}
-
-function readRegular(source: usize, end: usize, count: u32): usize {
-  let at = readVarint(source, end, resultAt);
-  if (!at) return 0;
-  let time = unzigzag(load<u64>(resultAt));
-  at = readVarint(at, end, resultAt);
-  if (!at) return 0;
-  const step = unzigzag(load<u64>(resultAt));
-  for (let i: usize = 0; i < <usize>count << 3; i += 8) {
-    store<i64>(mantissasAt + i, time);
-    time += step;
-  }
-  return at;
 }

@@ -15,10 +15,10 @@ import {
   commonShift,
   predictDelta,
   predictSlope,
+  readExactLine,
   readIntegers,
   readVarint,
   residualCost,
-  unzigzag,
   writeIntegers,
   writeVarint,
   zigzag,
@@ -230,7 +230,7 @@ export function decodePage(length: u32, count: u32, base: usize, keep: usize): u
   if (exponent > exponentMax) return 3;
   let at = pageAt + 2;
   if (kind === kindLine) {
-    at = readLinePage(at, end, count);
+    at = readExactLine(at, end, count, mantissasAt, resultAt);
   } else {
     const isDifference = kind >= kindDifferenceDelta;
     if (isDifference) {
@@ -268,20 +268,6 @@ function decodeSame(length: u32, count: u32): u32 {
   const bits = load<u64>(pageAt, 1);
   for (let i: usize = 0; i < <usize>count << 3; i += 8) store<u64>(valuesAt + i, bits);
   return 0;
-}
-
-function readLinePage(source: usize, end: usize, count: u32): usize {
-  let at = readVarint(source, end, resultAt);
-  if (!at) return 0;
-  let value = unzigzag(load<u64>(resultAt));
-  at = readVarint(at, end, resultAt);
-  if (!at) return 0;
-  const step = unzigzag(load<u64>(resultAt));
-  for (let i: usize = 0; i < <usize>count << 3; i += 8) {
-    store<i64>(mantissasAt + i, value);
-    value += step;
-  }
-  return at;
 }
 
 function decodePlanes(length: u32, count: u32): u32 {
