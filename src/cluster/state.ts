@@ -220,6 +220,11 @@ export class NodeState {
     this.#clockOffsetsMs.set(peer, sentMs - this.clock.nowMs());
   }
 
+  /** False after a start, until any other member was heard: whether the own clock is right is not known. */
+  get hasHeardClock(): boolean {
+    return this.#clockOffsetsMs.size > 0;
+  }
+
   /** What lies before is past retention; −∞ where nothing is, or where the own clock is far off its peers'. */
   get horizonMs(): number {
     const { retentionMs, members } = this.#record;
