@@ -52,8 +52,7 @@ export class Repairer {
   }
 
   async #turn(): Promise<void> {
-    // Without a clock it would compare, and bring back, what is past retention.
-    if (!this.#state.isReady || !this.#state.hasHeardClock) return;
+    if (!this.#state.isReady) return;
     try {
       const mark = this.#next();
       if (mark) await this.#work(mark);
