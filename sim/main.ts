@@ -1,5 +1,5 @@
 // Simulated clusters from the command line:
-//   npm run sim -- SEED              one seed, replayed: its outcome, the same every time
+//   npm run sim -- SEED [SECONDS]    one seed, replayed: its outcome, the same every time
 //   npm run sim -- seeds FIRST COUNT many seeds: what was checked, and every violated promise
 //   npm run sim -- mutants           the planted bugs, and the seed or course of events that shows each
 import { mutants } from './cluster/mutants.ts';
@@ -34,10 +34,14 @@ async function runMutants(): Promise<boolean> {
   return isEachCaught;
 }
 
-async function main([what = 'seeds', first = '1', count = '100']: readonly string[]): Promise<boolean> {
+async function main([
+  what = 'seeds',
+  first = what === 'seeds' ? '1' : '40',
+  count = '100',
+]: readonly string[]): Promise<boolean> {
   if (what === 'mutants') return runMutants();
   if (what === 'seeds') return runSeeds(Number(first), Number(count));
-  const outcome = await runScenario(Number(what));
+  const outcome = await runScenario(Number(what), { durationMs: Number(first) * 1000 });
   print(JSON.stringify(outcome, undefined, 2));
   return outcome.violations.length === 0;
 }

@@ -185,10 +185,32 @@ export const deletedAcrossSplit: Case = async (seed, plant) => {
   return stage.end();
 };
 
+/** Two of three are made to leave; the third, the only owner now, is lost while they wait for another. */
+export const leftWithOneOwner: Case = async (seed, plant) => {
+  const stage = await Stage.set(seed, plant, 3);
+  const { cluster } = stage;
+  const [a, b, c] = [stage.owner(0), stage.owner(1), stage.owner(2)];
+  stage.write(a, cluster.newSample(series));
+  await stage.pass(5 * secondMs);
+  for (const name of [b, c]) {
+    void stage
+      .node(name)
+      .decommission(true)
+      .catch(() => {});
+    await stage.pass(5 * secondMs);
+  }
+  await stage.pass(20 * secondMs);
+  cluster.wipe(a, [b, c]);
+  await stage.pass(10 * secondMs);
+  await stage.read(a);
+  return stage.end();
+};
+
 export const cases: Readonly<Record<string, Case>> = {
   retriedThenPowerLost,
   copiedThenWritten,
   removedThenWrites,
   joinedAcrossSplit,
   deletedAcrossSplit,
+  leftWithOneOwner,
 };

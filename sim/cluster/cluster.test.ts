@@ -4,30 +4,46 @@ import { cases } from './cases.ts';
 import { mutants } from './mutants.ts';
 import { addUp, catchMutant, runScenario, type Totals } from './run.ts';
 
-const seedsCount = 150;
+const seedsCount = 200;
 const catchingSeedsMax = 80;
 
 test('every promise holds over a few hundred clusters under faults', async (t) => {
   const totals: Totals = {};
   for (let seed = 10_001; seed <= 10_000 + seedsCount; seed++) {
-    const outcome = await runScenario(seed, { durationMs: 20_000 });
+    const outcome = await runScenario(seed, { durationMs: 12_000 });
     addUp(totals, outcome);
-    assert.deepEqual(outcome.violations, [], `npm run sim -- ${seed} (20 s)`);
+    assert.deepEqual(outcome.violations, [], `npm run sim -- ${seed} 12`);
   }
   t.diagnostic(`${seedsCount} seeds: ${JSON.stringify(totals)}`);
   // A simulation in which nothing goes on proves nothing.
-  assert.ok((totals.samplesChecked ?? 0) > 1000 * seedsCount);
+  assert.ok((totals.samplesChecked ?? 0) > 300 * seedsCount);
   for (const event of ['crash', 'join', 'wipe', 'remove', 'decommission', 'cut', 'delete', 'retention', 'power loss']) {
     assert.ok((totals[event] ?? 0) > 0, `${event} happened`);
   }
 });
 
+// Seeds that once failed, with what they found.
+const foundBySeeds = [
+  { seed: 10_115, durationMs: 20_000, what: 'a wiped node that was cut off founded a second cluster' },
+  { seed: 10_260, durationMs: 20_000, what: 'two joined by the only active member, and did not know of each other' },
+  { seed: 20_860, durationMs: 40_000, what: 'a node trusted its wrong clock before it had heard any other' },
+  { seed: 20_658, durationMs: 40_000, what: 'a node of no cluster was taken for one with a wrong clock' },
+];
+for (const { seed, durationMs, what } of foundBySeeds) {
+  test(`seed ${seed}: ${what}`, async () => {
+    assert.deepEqual((await runScenario(seed, { durationMs })).violations, []);
+  });
+}
+
 test('the same seed gives the same trace', async () => {
+  const brief = { durationMs: 10_000 };
+  const hashes = new Set<string>();
   for (const seed of [3, 4]) {
-    const [first, second] = [await runScenario(seed), await runScenario(seed)];
+    const [first, second] = [await runScenario(seed, brief), await runScenario(seed, brief)];
     assert.deepEqual(second, first);
+    hashes.add(first.traceHash);
   }
-  assert.notEqual((await runScenario(3)).traceHash, (await runScenario(4)).traceHash);
+  assert.equal(hashes.size, 2);
 });
 
 test('written courses of events end well', async () => {

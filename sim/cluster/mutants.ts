@@ -7,6 +7,7 @@ import {
   copiedThenWritten,
   deletedAcrossSplit,
   joinedAcrossSplit,
+  leftWithOneOwner,
   removedThenWrites,
   retriedThenPowerLost,
 } from './cases.ts';
@@ -68,6 +69,7 @@ export const mutants: Readonly<Record<string, Mutant>> = {
     },
   },
   'a clear with a single owner': {
+    case: leftWithOneOwner,
     decisions: {
       mayClear: (owners, confirmed, self) => owners.every((owner) => owner === self || confirmed.includes(owner)),
     },

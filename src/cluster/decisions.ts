@@ -71,8 +71,9 @@ export const decisions = {
     return !isExpired;
   },
 
-  /** Whether the own clock may decide what is expired. */
-  isClockTrusted(offsetsMs: readonly number[]): boolean {
+  /** Whether the own clock may decide what is expired. Of peers that were not heard yet nothing is known. */
+  isClockTrusted(offsetsMs: readonly number[], othersCount: number): boolean {
+    if (offsetsMs.length === 0 && othersCount > 0) return false;
     const sorted = [...offsetsMs].sort((a, b) => a - b);
     const median = sorted[Math.floor(sorted.length / 2)] ?? 0;
     return Math.abs(median) <= clockOffsetMsMax;

@@ -99,13 +99,13 @@ export class Exchange {
       const frame = await this.#links.request(to, this.#request(to, question, request, samples), leftMs);
       const reader = new ByteReader(frame.body);
       const header = replyHeader.read(reader);
-      this.#state.noteClock(to, header.sentMs);
       if (header.record) {
         const theirs = ClusterRecord.decode(header.record);
         this.#hashes.set(to, theirs.hash);
         await this.#state.merge(theirs);
       }
       if (header.status === 'refused') throw new TimbalaError(header.code, `${to}: ${header.reason}`);
+      this.#state.noteClock(to, header.sentMs);
       if (header.status === 'done') {
         const body = question.reply.read(reader);
         return { body, store: header.store, viewHash: header.viewHash, samples: frame.samples };

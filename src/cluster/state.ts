@@ -220,13 +220,17 @@ export class NodeState {
     this.#clockOffsetsMs.set(peer, sentMs - this.clock.nowMs());
   }
 
+  /** False after a start, until any other member was heard: whether the own clock is right is not known. */
+  get hasHeardClock(): boolean {
+    return this.#clockOffsetsMs.size > 0;
+  }
+
   /** What lies before is past retention; −∞ where nothing is, or where the own clock is far off its peers'. */
   get horizonMs(): number {
-    const { retentionMs } = this.#record;
-    if (retentionMs === 0 || !this.decisions.isClockTrusted([...this.#clockOffsetsMs.values()])) {
-      return Number.NEGATIVE_INFINITY;
-    }
-    return this.clock.nowMs() - retentionMs;
+    const { retentionMs, members } = this.#record;
+    const othersCount = members.filter(({ name }) => name !== this.name).length;
+    const isTrusted = this.decisions.isClockTrusted([...this.#clockOffsetsMs.values()], othersCount);
+    return retentionMs > 0 && isTrusted ? this.clock.nowMs() - retentionMs : Number.NEGATIVE_INFINITY;
   }
 
   /** Whether all of a window is past retention. */

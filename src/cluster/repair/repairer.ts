@@ -52,7 +52,8 @@ export class Repairer {
   }
 
   async #turn(): Promise<void> {
-    if (!this.#state.isReady) return;
+    // Without a clock it would compare, and bring back, what is past retention.
+    if (!this.#state.isReady || !this.#state.hasHeardClock) return;
     try {
       const mark = this.#next();
       if (mark) await this.#work(mark);
