@@ -12,10 +12,11 @@ export {
   type MemberView,
   type NodeState,
 } from './membership/index.ts';
-export { ClusterNode, type ClusterNodeOptions, type ClusterPorts } from './node.ts';
+export { type ClusterCounters, ClusterNode, type ClusterNodeOptions, type ClusterPorts, nameOfStore } from './node.ts';
 export * from './peers/index.ts';
 export { partitionsCount, type PlacedMember, Placement } from './placement/index.ts';
 export { type ClusterRead, planEverything } from './read/index.ts';
 export { ClusterRecord, type Member, type MemberState } from './record/index.ts';
+export type { ClusterStatus, Liveness, LossStatus, MemberStatus } from './status.ts';
 export { type ClusterTiming, defaultClusterTiming } from './timing.ts';
 export type { PartitionOrder, Place } from './view.ts';

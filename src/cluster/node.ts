@@ -7,12 +7,13 @@ import { decisions, type Decisions, type OwnerToken, ownerToken, replicasCount }
 import { answerWithoutCluster, Exchange, fetchRecord, type Question } from './exchange.ts';
 import { nothing } from './messages.ts';
 import type { PlanInput, ReadPlan } from './read/index.ts';
-import { type ClusterRead, Reader } from './read/index.ts';
+import { type ClusterRead, type ReadCounters, Reader } from './read/index.ts';
 import { Dropper } from './rebalance/index.ts';
 import { acksAlone, ClusterRecord, type Member, soleActive } from './record/index.ts';
-import { Comparer, Repairer } from './repair/index.ts';
-import { Writer } from './replicate/index.ts';
+import { Comparer, type RepairCounters, Repairer } from './repair/index.ts';
+import { type WriteCounters, Writer } from './replicate/index.ts';
 import { NodeState } from './state.ts';
+import { clusterStatus, type ClusterStatus, type Liveness } from './status.ts';
 import { type ClusterTiming, defaultClusterTiming } from './timing.ts';
 import type { Place } from './view.ts';
 
@@ -38,6 +39,14 @@ export interface ClusterPorts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Gossip's opinion, to save waiting; undefined: it has none. Safety never rests on it. */
+  readonly isAlive?: Liveness;
+}
+
+/** The name under which the cluster's record has a store: an address may change, the name stays. Undefined: in no record. */
+export async function nameOfStore(store: Pick<LocalStore, 'id' | 'loadState'>): Promise<NodeName | undefined> {
+  const saved = await store.loadState('record');
+  return saved && ClusterRecord.decode(saved).entries.find((member) => member.store === store.id)?.name;
 }
 
 export class ClusterNode {
@@ -50,6 +59,8 @@ export class ClusterNode {
   readonly #exchange: Exchange;
   readonly #random: Random;
   readonly #timing: ClusterTiming;
+  readonly #isAlive: Liveness;
+  readonly #partitionsCount: number;
   /** Members that have this node's entry on disk, while it joins. */
   readonly #storedBy = new Set<OwnerToken>();
   #timer: Timer | undefined;
@@ -60,6 +71,8 @@ export class ClusterNode {
     const { store, clock, log, links, random } = ports;
     this.#timing = timing;
     this.#random = random;
+    this.#isAlive = ports.isAlive ?? (() => undefined);
+    this.#partitionsCount = options.partitionsCount;
     const onRecord = (current: ClusterRecord): void => links.setAddresses(addressesOf(current, name));
     onRecord(record);
     this.state = new NodeState(
@@ -92,6 +105,10 @@ export class ClusterNode {
     }
     const node = new ClusterNode(options, ports, timing, record);
     await node.state.load();
+    // Name, zone and weight are settled at joining; where the node listens is not.
+    if (node.state.self && node.state.self.address !== options.address) {
+      await node.state.change((current) => current.withOwn(options.name, { address: options.address }));
+    }
     node.#run();
     void node.state.finishStart().catch((error: unknown) => {
       ports.log.error('replay-failed', { reason: errorMessage(error) });
@@ -100,6 +117,7 @@ export class ClusterNode {
   }
 
   #run(): void {
+    void this.#greetAll();
     this.#tick();
     this.repairer.start();
     this.dropper.start();
@@ -118,6 +136,12 @@ export class ClusterNode {
     this.#timer = this.state.clock.setTimer(this.#timing.recordIntervalMs, () => {
       void this.#greet().finally(() => this.#tick());
     });
+  }
+
+  /** After a start, so that connections are up before the node calls itself ready, and clocks are heard. */
+  async #greetAll(): Promise<void> {
+    const others = this.state.record.members.filter(({ name }) => name !== this.state.name);
+    await Promise.allSettled(others.map(({ name }) => this.#hello(name)));
   }
 
   /** Exchanges records with a member chosen at random; a joining node counts who has its entry. */
@@ -148,6 +172,20 @@ export class ClusterNode {
     await this.state.change((current) =>
       current.isStore(name, this.state.store.id, 'joining') ? current.withOwn(name, { state: 'active' }) : current,
     );
+  }
+
+  status(): ClusterStatus {
+    return clusterStatus(this.state, this.#isAlive, this.#partitionsCount);
+  }
+
+  /** What the protocols have done since the start, for metrics. */
+  counters(): ClusterCounters {
+    return {
+      write: { ...this.writer.counters },
+      read: { ...this.reader.counters },
+      repair: { ...this.comparer.counters, marksCleared: this.repairer.cleared },
+      drop: { partitionsDropped: this.dropper.partitionsDropped },
+    };
   }
 
   write(decoded: DecodedWrite): Promise<void> {
@@ -206,6 +244,13 @@ export class ClusterNode {
     if (isAnswering) throw new TimbalaError('CLUSTER_ALIVE', `${target} answers; decommission it there`);
     await this.state.change((record) => record.withRemoved(target));
   }
+}
+
+export interface ClusterCounters {
+  readonly write: WriteCounters;
+  readonly read: ReadCounters;
+  readonly repair: RepairCounters & { readonly marksCleared: number };
+  readonly drop: { readonly partitionsDropped: number };
 }
 
 /** Where the others listen: all that may still hold something or hand it over. */

@@ -99,6 +99,11 @@ export class NodeState {
     return state === 'active' || state === 'joining' || state === 'leaving';
   }
 
+  /** Whether it takes its full part: "the next node may be stopped when this one is ready". */
+  get isServing(): boolean {
+    return this.isReady && this.self?.state === 'active';
+  }
+
   isOwner(partition: number): boolean {
     return this.self?.state === 'active' && this.#view.isOwner(this.name, partition);
   }

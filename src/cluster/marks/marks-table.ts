@@ -40,6 +40,13 @@ export class MarksTable {
     return this.#count;
   }
 
+  /** How many marks are of pairs, and how many of whole partitions. */
+  kinds(): { pairsCount: number; partitionsCount: number } {
+    let partitionsCount = 0;
+    for (const { whole } of this.#partitions.values()) if (whole) partitionsCount++;
+    return { pairsCount: this.#count - partitionsCount, partitionsCount };
+  }
+
   /** Grows with every mark made and every list emptied. */
   get history(): number {
     return this.#history;
