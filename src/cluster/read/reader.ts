@@ -1,25 +1,19 @@
 // Reads: first the marks of every member, then a plan, only then data. The order matters: data read before a mark was heard
 // of may lack what the mark's absence promises. All replies that are used were given under one view; another view, a dropped
 // partition or a node that fails in between begins the plan anew.
-import { errorMessage, hasCode, TimbalaError } from '../../base/index.ts';
+import { hasCode, TimbalaError } from '../../base/index.ts';
 import type { NodeName, ReadSegment, Scope, Selection } from '../contracts.ts';
-import type { OwnerToken } from '../decisions.ts';
 import type { Exchange, Question } from '../exchange.ts';
-import { type MarksReply, marksReply, marksRequest, readReply, readRequest } from '../messages.ts';
+import { readReply, readRequest } from '../messages.ts';
 import type { NodeState } from '../state.ts';
 import type { ClusterTiming } from '../timing.ts';
-import { type HeardMarks, partitionsIn, type PlanInput, planRead, type ReadPlan } from './plan.ts';
+import { partitionsIn, type PlanInput, planRead, type ReadPlan } from './plan.ts';
+import { Surveyor } from './survey.ts';
 
 const plansMax = 8;
 /** Scopes that one read moves to the front. */
 const hurriedMax = 16;
 
-const marksQuestion: Question<{ fromMs: number; toMs: number }, MarksReply> = {
-  kind: 'marks',
-  topic: 'marks',
-  request: marksRequest,
-  reply: marksReply,
-};
 type ReadBody = Readonly<{ dropsCount: number; wanted: Uint8Array; segments: readonly ReadSegment[] }> & {
   readonly fromMs: number;
   readonly toMs: number;
@@ -45,17 +39,6 @@ export interface ReadCounters {
   warned: number;
 }
 
-interface Heard {
-  readonly marks: HeardMarks;
-  readonly dropsCount: number;
-}
-
-interface Survey {
-  readonly heard: ReadonlyMap<NodeName, Heard>;
-  readonly warnings: readonly string[];
-  readonly maySpare: boolean;
-}
-
 /** Thrown within: the plan is to be made anew. */
 class PlanStale extends Error {}
 
@@ -66,6 +49,7 @@ export class Reader {
   readonly #timing: ClusterTiming;
   readonly #partitionsCount: number;
   readonly #hurry: (scope: Scope) => void;
+  readonly #surveyor: Surveyor;
 
   constructor(
     state: NodeState,
@@ -79,7 +63,7 @@ export class Reader {
     this.#exchange = exchange;
     this.#timing = timing;
     this.#partitionsCount = partitionsCount;
-    exchange.answer(marksQuestion, async ({ body }) => ({ body: this.#ownMarks(body.fromMs, body.toMs) }));
+    this.#surveyor = new Surveyor(state, exchange, timing);
     exchange.answer(readQuestion, async ({ body }) => {
       const { fromMs, toMs, wanted, segments, dropsCount } = body;
       return { body: { frame: await this.#readOwn({ fromMs, toMs, wanted }, segments, dropsCount) } };
@@ -105,7 +89,8 @@ export class Reader {
   async #attempt(selection: Selection, plan: (input: PlanInput) => ReadPlan): Promise<ClusterRead> {
     const { view } = this.#state;
     this.counters.plans++;
-    const survey = await this.#survey(selection, view.hash);
+    const survey = await this.#surveyor.survey(selection.fromMs, selection.toMs, new Map());
+    this.#demandView(view.hash);
     const { sources, ownerlessCount } = plan({
       fromMs: selection.fromMs,
       toMs: selection.toMs,
@@ -133,77 +118,6 @@ export class Reader {
 
   #demandView(viewHash: string): void {
     if (this.#state.view.hash !== viewHash) throw new PlanStale();
-  }
-
-  /** Asks every member for its marks. */
-  async #survey(selection: Selection, viewHash: string): Promise<Survey> {
-    const { record, decisions, name: self } = this.#state;
-    const { fromMs, toMs } = selection;
-    const heard = new Map<NodeName, Heard>();
-    const unheard: string[] = [];
-    await Promise.all(
-      record.members.map(async ({ name, store, alone }) => {
-        try {
-          const reply = name === self ? this.#ownMarks(fromMs, toMs) : await this.#askMarks(name, store, fromMs, toMs);
-          if (reply.isReplaying) throw new TimbalaError('PEER_REPLAYING', `${name} is replaying its log`);
-          heard.set(name, { marks: heardMarks(reply), dropsCount: reply.dropsCount });
-        } catch (error) {
-          unheard.push(`${name} (${alone > 0 ? 'may alone hold samples; ' : ''}${errorMessage(error)})`);
-        }
-      }),
-    );
-    this.#demandView(viewHash);
-    const losses = decisions.countedLosses(record);
-    const leftOut = unheard.length + losses.length;
-    const isAloneUnheard = record.members.some(({ name, alone }) => alone > 0 && !heard.has(name));
-    const warnings: string[] = [];
-    if (!decisions.mayLeaveOut(leftOut) || isAloneUnheard) {
-      warnings.push(...unheard.map((name) => `not heard: ${name}; samples may be missing`));
-      warnings.push(
-        ...losses.map((store) => `store ${store} was lost and is not yet made up for; samples may be missing`),
-      );
-    }
-    return { heard, warnings, maySpare: leftOut === 0 };
-  }
-
-  async #askMarks(name: NodeName, store: string, fromMs: number, toMs: number): Promise<MarksReply> {
-    const answer = await this.#exchange.ask(name, marksQuestion, { fromMs, toMs }, this.#timing.askDeadlineMs);
-    if (answer.store !== store || answer.viewHash !== this.#state.view.hash) {
-      throw new TimbalaError('PEER_CHANGED', `${name} answered as another store or under another record`);
-    }
-    return answer.body;
-  }
-
-  #ownMarks(fromMs: number, toMs: number): MarksReply {
-    const { marks, isReady, dropsCount } = this.#state;
-    const owners: OwnerToken[] = [];
-    const windows = new Map<
-      number | undefined,
-      { unconfirmed: Set<number>; confirmed: { partition: number; owners: number[] }[] }
-    >();
-    for (const { scope, confirmed } of marks.inRange(fromMs, toMs)) {
-      let window = windows.get(scope.windowStartMs);
-      if (!window) {
-        window = { unconfirmed: new Set(), confirmed: [] };
-        windows.set(scope.windowStartMs, window);
-      }
-      if (confirmed.length === 0) window.unconfirmed.add(scope.partition);
-      else
-        window.confirmed.push({
-          partition: scope.partition,
-          owners: confirmed.map((owner) => numberOf(owners, owner)),
-        });
-    }
-    return {
-      isReplaying: !isReady,
-      dropsCount,
-      owners,
-      windows: [...windows].map(([windowStartMs, { unconfirmed, confirmed }]) => ({
-        windowStartMs,
-        unconfirmed: bitmapOf(unconfirmed),
-        confirmed,
-      })),
-    };
   }
 
   async #readOwn(selection: Selection, segments: readonly ReadSegment[], dropsCount: number): Promise<Uint8Array> {
@@ -252,33 +166,4 @@ export class Reader {
     }
     throw new PlanStale();
   }
-}
-
-function numberOf(owners: OwnerToken[], owner: OwnerToken): number {
-  const number = owners.indexOf(owner);
-  return number >= 0 ? number : owners.push(owner) - 1;
-}
-
-function bitmapOf(partitions: ReadonlySet<number>): Uint8Array {
-  let last = -1;
-  for (const partition of partitions) last = Math.max(last, partition);
-  const bitmap = new Uint8Array((last + 8) >> 3);
-  for (const partition of partitions) bitmap[partition >> 3] = (bitmap[partition >> 3] ?? 0) | (1 << (partition & 7));
-  return bitmap;
-}
-
-function heardMarks(reply: MarksReply): HeardMarks {
-  const heard = new Map<number | undefined, Map<number, OwnerToken[]>>();
-  for (const { windowStartMs, unconfirmed, confirmed } of reply.windows) {
-    const lists = new Map<number, OwnerToken[]>();
-    for (const partition of partitionsIn(unconfirmed)) lists.set(partition, []);
-    for (const { partition, owners } of confirmed) {
-      lists.set(
-        partition,
-        owners.map((number) => reply.owners[number]).filter((owner) => owner !== undefined),
-      );
-    }
-    heard.set(windowStartMs, lists);
-  }
-  return heard;
 }
