@@ -41,9 +41,40 @@ export interface LabelRequest {
   readonly endMs: number;
 }
 
+/** Evenly spaced steps, and how far from its own time each of them reads samples. */
+export interface StepReach {
+  readonly startMs: number;
+  readonly stepMs: number;
+  readonly stepsCount: number;
+  /** The step at t reads from t − beforeMs to t + afterMs, inclusive; either may be negative (`offset`). */
+  readonly beforeMs: number;
+  readonly afterMs: number;
+}
+
+/** An aggregation that can be evaluated where the series lie, each node aggregating its share of them. */
+export interface FragmentRequest {
+  /** For `evaluateFragment` at the other end; opaque in between. */
+  readonly encoded: Uint8Array;
+  readonly reach: StepReach;
+}
+
+/** Every matching series was aggregated in exactly one of the frames, with all its samples from fromMs to toMs. */
+export interface FragmentAnswer {
+  /** The steps whose whole reach lies in this range were evaluated. */
+  readonly fromMs: number;
+  readonly toMs: number;
+  /** What `evaluateFragment` gave, one from each node. */
+  readonly frames: readonly Uint8Array[];
+}
+
 export interface Queryable {
   /** One selection per request, in their order. Everything asynchronous happens here. */
   select(requests: readonly SelectRequest[], control: QueryControl): Promise<Selection[]>;
+  /**
+   * Where other nodes hold the series: asks them to aggregate. Undefined: not worth it, or not possible now; then, and for the
+   * steps that the answer leaves out, the engine selects samples. Must not throw for what may be mended by that.
+   */
+  fragments?(request: FragmentRequest, control: QueryControl): Promise<FragmentAnswer | undefined>;
   /** Label sets of matching series that may have a sample in the range, sorted. */
   series(request: LabelRequest, control: QueryControl): Promise<Labels[]>;
   /** Sorted by UTF-8 bytes. */
