@@ -1,7 +1,15 @@
 // The entry of every worker thread: gives its role the ports of this thread. What fails here ends the thread with its error;
 // whoever spawned it decides what that means.
 import { flushCompileCache } from 'node:module';
-import { lowerThreadPriority, NodeDisk, PinoLog, SystemClock, SystemRandom, workerStart } from '../node/index.ts';
+import {
+  lowerThreadPriority,
+  NodeDisk,
+  NodeNetwork,
+  PinoLog,
+  SystemClock,
+  SystemRandom,
+  workerStart,
+} from '../node/index.ts';
 import { startRole, type StorageStart, type ThreadPorts } from '../server/roles/index.ts';
 
 const { role, start, channel, channels } = workerStart();
@@ -9,6 +17,7 @@ const ports: ThreadPorts = {
   clock: new SystemClock(),
   random: new SystemRandom(),
   log: PinoLog.open((start as StorageStart).logLevel, { worker: role }),
+  network: new NodeNetwork(),
   openDisk: (directory) => new NodeDisk(directory),
   lowerThreadPriority,
 };

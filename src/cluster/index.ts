@@ -1,15 +1,20 @@
 export * from './contracts.ts';
 export { decisions, type Decisions, type OwnerToken, ownerToken, replicasCount } from './decisions.ts';
 export {
+  decodeMetadata,
   defaultTiming,
+  encodeMetadata,
   type GossipCounters,
   Gossiper,
   type GossiperOptions,
   type GossiperPorts,
+  type GossipPeer,
+  type GossipStatus,
   type GossipTiming,
   Keyring,
   type MemberChange,
   type MemberView,
+  type NodeMetadata,
   type NodeState,
 } from './membership/index.ts';
 export { type ClusterCounters, ClusterNode, type ClusterNodeOptions, type ClusterPorts, nameOfStore } from './node.ts';

@@ -1,6 +1,6 @@
 // A whole node in the calling thread, for tests: real HTTP and kernels, a simulated disk, no worker threads. Test-only.
 import { SocketHttp } from '../node/http/index.ts';
-import { SystemClock, SystemRandom } from '../node/index.ts';
+import { NodeNetwork, SystemClock, SystemRandom } from '../node/index.ts';
 import type { Log } from '../ports/index.ts';
 import { SimDisk } from '../../sim/disk.ts';
 import { loadTestModule } from '../wasm/test-modules.ts';
@@ -40,7 +40,14 @@ export interface TestNode {
 /** On `disk` what an earlier node has left. The caller closes the node. */
 export async function startTestNode(disk = new SimDisk(), log = new TestLog()): Promise<TestNode> {
   const clock = new SystemClock();
-  const ports = { clock, random: new SystemRandom(), log, openDisk: () => disk, lowerThreadPriority: () => {} };
+  const ports = {
+    clock,
+    random: new SystemRandom(),
+    log,
+    network: new NodeNetwork(),
+    openDisk: () => disk,
+    lowerThreadPriority: () => {},
+  };
   const node = await startNode(
     parseConfig({ 'http-bind-addr': '127.0.0.1:0', 'http-advertise-addr': 'test:1' }, 'box'),
     { wire: loadTestModule('wire'), head: loadTestModule('head'), pages: loadTestModule('pages') },

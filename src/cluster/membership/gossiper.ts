@@ -17,7 +17,15 @@ import type {
 import { addressText } from './address.ts';
 import type { Keyring } from './keyring.ts';
 import { openPacket, sealPacket } from './packet.ts';
-import { createState, type GossipTiming, type MembershipState, type MemberView, nextWakeMs, viewOf } from './state.ts';
+import {
+  createState,
+  type GossipTiming,
+  type MembershipState,
+  type MemberView,
+  nextWakeMs,
+  type NodeState,
+  viewOf,
+} from './state.ts';
 import { type MembershipEvent, step } from './step.ts';
 import { sealStream, StreamDecoder } from './stream.ts';
 import type { Effect, MemberChange } from './turn.ts';
@@ -62,6 +70,15 @@ export interface GossipCounters {
   streamsAccepted: number;
   streamsRefused: number;
   streamBytesSent: number;
+}
+
+export interface GossipStatus {
+  readonly counters: Readonly<GossipCounters>;
+  /** Members by state, ourselves among them. */
+  readonly members: Readonly<Record<NodeState, number>>;
+  readonly awareness: number;
+  /** Members about whom there is news to pass on. */
+  readonly newsWaitingCount: number;
 }
 
 /** A name or an address, and a port. */
@@ -163,6 +180,14 @@ export class Gossiper {
     return this.#state.awareness;
   }
 
+  /** For metrics and a page that shows it. A copy. */
+  status(): GossipStatus {
+    const counts: Record<NodeState, number> = { alive: 0, suspect: 0, dead: 0, left: 0 };
+    for (const { state } of this.#state.order) counts[state]++;
+    const { awareness, broadcasts } = this.#state;
+    return { counters: { ...this.counters }, members: counts, awareness, newsWaitingCount: broadcasts.length };
+  }
+
   /**
    * Exchanges all that is known with each of these at once, and says how many answered. Names stand for all their addresses.
    * They are also remembered, and tried again as long as no member is found there, names by what they stand for then.
@@ -196,6 +221,13 @@ export class Gossiper {
     const addresses = await this.#resolve([...this.#peers.values()]);
     this.remember(addresses);
     this.#setResolveTimer();
+  }
+
+  /** Places where members may be, in place of those that were named before; names are resolved now and every 30 s. */
+  setPeers(peers: readonly GossipPeer[]): void {
+    this.#peers.clear();
+    for (const peer of peers) this.#peers.set(addressText(peer), peer);
+    void this.#resolveAgain();
   }
 
   /** Addresses at which members may be found; tried now and then as long as none is known there. */

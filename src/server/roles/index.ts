@@ -10,5 +10,6 @@ export async function startRole(name: string, context: RoleContext): Promise<voi
   if (name === 'compactor') return (await import('./compactor.ts')).startCompactorRole(context);
   if (name === 'query') return (await import('./query.ts')).startQueryRole(context);
   if (name === 'replica') return (await import('./replica.ts')).startReplicaRole(context);
+  if (name === 'gossip') return (await import('./gossip.ts')).startGossipRole(context);
   throw new TimbalaError('ROLE_UNKNOWN', name);
 }

@@ -1,5 +1,5 @@
 // What every role of a worker is given: who started it, with what, its channels, and the ports of its own thread.
-import type { Channel, Clock, Disk, Log, Random } from '../../ports/index.ts';
+import type { Channel, Clock, Disk, Log, Network, Random } from '../../ports/index.ts';
 import type { KernelModules, Retention, StoragePorts } from '../../storage/index.ts';
 
 /** Ports that each thread makes for itself. */
@@ -7,6 +7,7 @@ export interface ThreadPorts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  readonly network: Network;
   /** The disk of a data directory. */
   openDisk(directory: string): Disk;
   /** Lets the calling thread run behind others: queries and compaction must not hold up the log. */

@@ -1,0 +1,123 @@
+// Gossip through the worker role, its protocol and main's end of it: real sockets on this machine, no thread.
+import assert from 'node:assert/strict';
+import { afterEach, test } from 'node:test';
+import type { GossipPeer, MemberChange, NodeMetadata } from '../cluster/index.ts';
+import { NodeNetwork, SystemClock, SystemRandom } from '../node/index.ts';
+import { GossipClient, type GossipClientOptions, type GossipMember } from './gossip-client.ts';
+import { InlineWorkers } from './inline-workers.ts';
+import { TestLog } from './test-node.ts';
+
+const clusterId = 'c'.repeat(32);
+const metadataOf = (fields: Partial<NodeMetadata> = {}): NodeMetadata => ({
+  clusterId,
+  recordHash: '',
+  peerAddress: '127.0.0.1:1',
+  formats: { frame: 1 },
+  ...fields,
+});
+
+interface TestGossip {
+  readonly client: GossipClient;
+  readonly address: GossipPeer;
+  readonly log: TestLog;
+  readonly changes: string[];
+  /** Resolves with the member when this is heard. */
+  heard(change: MemberChange, name: string): Promise<GossipMember>;
+}
+
+const running: GossipClient[] = [];
+afterEach(() => Promise.all(running.splice(0).map((client) => client.close())));
+
+async function start(name: string, options: Partial<GossipClientOptions> = {}): Promise<TestGossip> {
+  const clock = new SystemClock();
+  const log = new TestLog();
+  const workers = new InlineWorkers({
+    clock,
+    log,
+    random: new SystemRandom(),
+    network: new NodeNetwork(),
+    openDisk: () => assert.fail('gossip has no disk'),
+    lowerThreadPriority: () => {},
+  });
+  const changes: string[] = [];
+  const heard: { readonly change: string; readonly member: GossipMember }[] = [];
+  const waiters = new Set<() => void>();
+  const client = await GossipClient.start(
+    { workers, clock, log },
+    {
+      logLevel: 'info',
+      name,
+      bind: { host: '127.0.0.1', port: 0 },
+      advertise: { host: '127.0.0.1', port: 0 },
+      peers: [],
+      metadata: metadataOf(),
+      ...options,
+    },
+    (change, member) => {
+      changes.push(`${change} ${member.name}`);
+      heard.push({ change, member });
+      for (const check of waiters) check();
+    },
+  );
+  running.push(client);
+  return {
+    client,
+    address: client.address,
+    log,
+    changes,
+    heard: (change, of) =>
+      new Promise((resolve) => {
+        const check = (): void => {
+          const found = heard.find((each) => each.change === change && each.member.name === of);
+          if (!found) return;
+          waiters.delete(check);
+          resolve(found.member);
+        };
+        waiters.add(check);
+        check();
+      }),
+  };
+}
+
+test('members hear of each other, of what they say of themselves, and of a leave', async () => {
+  const a = await start('a');
+  const b = await start('b', { peers: [a.address], metadata: metadataOf({ peerAddress: '127.0.0.1:4711' }) });
+  const seen = await a.heard('joined', 'b');
+  assert.equal(seen.metadata?.peerAddress, '127.0.0.1:4711');
+  assert.equal(seen.isAlive, true);
+  assert.equal((await b.heard('joined', 'a')).address, `127.0.0.1:${a.address.port}`);
+  assert.equal(a.client.isAlive('b'), true);
+  assert.equal(a.client.isAlive('c'), undefined);
+  const recordHash = 'd'.repeat(32);
+  b.client.setMetadata(metadataOf({ recordHash }));
+  assert.equal((await a.heard('updated', 'b')).metadata?.recordHash, recordHash);
+  await b.client.leave(2_000);
+  await a.heard('left', 'b');
+  assert.equal(a.client.isAlive('b'), false);
+  const { counters, members } = await a.client.status();
+  assert.ok(counters.packetsReceived > 0);
+  assert.equal(members.left, 1);
+});
+
+test('without seeds, members are found where the record says that they are', async () => {
+  const a = await start('a');
+  const b = await start('b');
+  b.client.remember([{ host: 'localhost', port: a.address.port }]);
+  await Promise.all([a.heard('joined', 'b'), b.heard('joined', 'a')]);
+});
+
+test('a member of another cluster is not alive, and is warned of', async () => {
+  const a = await start('a');
+  const b = await start('b', { peers: [a.address], metadata: metadataOf({ clusterId: 'e'.repeat(32) }) });
+  const stranger = await a.heard('joined', 'b');
+  assert.deepEqual([stranger.isForeign, stranger.isAlive, a.client.isAlive('b')], [true, false, false]);
+  assert.ok(a.log.lines.some(({ event }) => event === 'member-of-other-cluster'));
+  // It yields, and is one of ours.
+  b.client.setMetadata(metadataOf());
+  assert.equal((await a.heard('updated', 'b')).isAlive, true);
+});
+
+test('a port that is taken is a typed error', async () => {
+  const a = await start('a');
+  await assert.rejects(start('b', { bind: a.address }), /NETWORK_BIND_FAILED/);
+});
