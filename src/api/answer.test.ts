@@ -201,6 +201,32 @@ test('warnings and infos follow the data', async () => {
   assert.deepEqual(infos, [info]);
 });
 
+test('what an answer may lack is a warning, or an error for who wants all or nothing', async () => {
+  const context = testContext();
+  const queryable = Object.assign(context.queryable, { warnings: () => ['node c was not heard'] });
+  const incomplete = { ...context, queryable };
+  const calls: [QueryEndpoint, string][] = [
+    ['query', 'query=up'],
+    ['query_range', 'query=up&start=1&end=2&step=1'],
+    ['series', 'match[]=up'],
+    ['labels', ''],
+    ['label_values', ''],
+  ];
+  for (const [endpoint, parameters] of calls) {
+    const answer = (more: string) => ask(endpoint, parameters + more, { labelName: 'job' }, incomplete);
+    for (const more of ['', '&partial_response=true']) {
+      const { status, text } = await answer(more);
+      assert.equal(status, 200);
+      assert.deepEqual(JSON.parse(text).warnings, ['node c was not heard']);
+    }
+    const strict = await answer('&partial_response=false');
+    assert.equal(strict.status, 503);
+    assert.equal(JSON.parse(strict.text).errorType, 'unavailable');
+    assert.equal((await answer('&partial_response=no')).status, 400);
+  }
+  assert.equal((await ask('query', 'query=up&partial_response=false')).status, 200);
+});
+
 test('stats are given where asked for, with a warning for values other than true and all', async () => {
   const stats = JSON.parse((await ask('query', 'query=b_total&stats=all', { queuedMs: 250 })).text);
   assert.equal(stats.data.stats.samples.seriesTouched, 1);

@@ -5,7 +5,7 @@ import type { PromqlEngine } from '../promql/index.ts';
 import type * as PromqlNumbers from '../promql/numbers/index.ts';
 import type * as PromqlParse from '../promql/parse/index.ts';
 import type { TsdbStatus } from '../storage/index.ts';
-import { invalidParameter } from './errors.ts';
+import { ApiError, invalidParameter } from './errors.ts';
 import type { Parameters } from './parameters.ts';
 
 export type QueryEndpoint =
@@ -63,4 +63,20 @@ export function optionalTimeParameter(context: QueryContext, call: ApiCall, name
     const reason = error instanceof Error ? error.message : String(error);
     throw invalidParameter(name, `invalid time value for '${name}': ${reason}`);
   }
+}
+
+/**
+ * What an answer may lack, as warnings. Throws `unavailable` where the call wants all or nothing (`partial_response=false`) and
+ * something may be missing.
+ */
+export function completeness({ queryable }: QueryContext, { parameters }: ApiCall): readonly string[] {
+  const text = parameters.get('partial_response');
+  if (!['', 'true', 'false'].includes(text)) {
+    throw invalidParameter('partial_response', `cannot parse ${JSON.stringify(text)}: "true" or "false" is expected`);
+  }
+  const warnings = queryable.warnings?.() ?? [];
+  if (text === 'false' && warnings.length > 0) {
+    throw new ApiError('unavailable', `READ_INCOMPLETE: ${warnings.join('; ')}`);
+  }
+  return warnings;
 }

@@ -2,7 +2,7 @@
 import { errorMessage } from '../base/index.ts';
 import type { Matcher } from '../model/index.ts';
 import type { LabelRequest } from '../promql/index.ts';
-import { type AnswerChunks, type ApiCall, optionalTimeParameter, type QueryContext } from './call.ts';
+import { type AnswerChunks, type ApiCall, completeness, optionalTimeParameter, type QueryContext } from './call.ts';
 import { ApiError, invalidParameter } from './errors.ts';
 import { JsonWriter, labelsJson } from './json-writer.ts';
 import { truncatedWarning } from './query.ts';
@@ -11,16 +11,16 @@ import { annotationsJson } from './result-json.ts';
 export async function answerSeries(context: QueryContext, call: ApiCall): Promise<AnswerChunks> {
   if (call.parameters.all('match[]').length === 0) throw new ApiError('bad_data', 'no match[] parameter provided');
   const limit = call.parameters.limit();
-  const request = labelRequest(context, call, (reason) => invalidParameter('match[]', reason));
+  const request = labelRequest(context, call, limit, (reason) => invalidParameter('match[]', reason));
   const series = await context.queryable.series(request, call.control(undefined));
-  return listJson(series, limit, (labels) => labelsJson(labels.pairs));
+  return listJson(series, limit, completeness(context, call), (labels) => labelsJson(labels.pairs));
 }
 
 export async function answerLabels(context: QueryContext, call: ApiCall): Promise<AnswerChunks> {
   const limit = call.parameters.limit();
-  const request = labelRequest(context, call, withoutParameterName);
+  const request = labelRequest(context, call, limit, withoutParameterName);
   const names = await context.queryable.labelNames(request, call.control(undefined));
-  return listJson(names, limit, (name) => JSON.stringify(name));
+  return listJson(names, limit, completeness(context, call), (name) => JSON.stringify(name));
 }
 
 export async function answerLabelValues(context: QueryContext, call: ApiCall): Promise<AnswerChunks> {
@@ -29,9 +29,9 @@ export async function answerLabelValues(context: QueryContext, call: ApiCall): P
     throw new ApiError('bad_data', `invalid label name: ${JSON.stringify(name)}`);
   }
   const limit = call.parameters.limit();
-  const request = labelRequest(context, call, withoutParameterName);
+  const request = labelRequest(context, call, limit, withoutParameterName);
   const values = await context.queryable.labelValues(name, request, call.control(undefined));
-  return listJson(values, limit, (value) => JSON.stringify(value));
+  return listJson(values, limit, completeness(context, call), (value) => JSON.stringify(value));
 }
 
 type SelectorError = (reason: unknown) => ApiError;
@@ -40,7 +40,12 @@ type SelectorError = (reason: unknown) => ApiError;
 const withoutParameterName: SelectorError = (reason) =>
   new ApiError('bad_data', errorMessage(reason).replace(/^PROMQL_\w+: /, ''));
 
-function labelRequest(context: QueryContext, call: ApiCall, selectorError: SelectorError): LabelRequest {
+function labelRequest(
+  context: QueryContext,
+  call: ApiCall,
+  limit: number | undefined,
+  selectorError: SelectorError,
+): LabelRequest {
   const startMs = optionalTimeParameter(context, call, 'start', Number.MIN_SAFE_INTEGER);
   const endMs = optionalTimeParameter(context, call, 'end', Number.MAX_SAFE_INTEGER);
   const selectors = call.parameters.all('match[]').map((text) => {
@@ -53,7 +58,8 @@ function labelRequest(context: QueryContext, call: ApiCall, selectorError: Selec
   // A selector that every series matches is most often a mistake, and a costly one; Prometheus refuses it here.
   const isEmpty = (matchers: readonly Matcher[]): boolean => matchers.every((matcher) => matcher.matchesEmpty);
   if (selectors.some(isEmpty)) throw selectorError('match[] must contain at least one non-empty matcher');
-  return { selectors, startMs, endMs };
+  // One more tells whether the limit cuts.
+  return { selectors, startMs, endMs, limit: limit === undefined ? undefined : limit + 1 };
 }
 
 /**
@@ -77,6 +83,7 @@ export function unescapeName(escaped: string): string {
 function* listJson<Item>(
   items: readonly Item[],
   limit: number | undefined,
+  warnings: readonly string[],
   itemJson: (item: Item) => string,
 ): AnswerChunks & Generator<Uint8Array<ArrayBuffer>> {
   const writer = new JsonWriter();
@@ -87,6 +94,6 @@ function* listJson<Item>(
     writer.text(itemJson(items[i] as Item));
     if (writer.isFull) yield writer.take();
   }
-  writer.text(`]${annotationsJson(count < items.length ? [truncatedWarning] : [], [])}}`);
+  writer.text(`]${annotationsJson(count < items.length ? [...warnings, truncatedWarning] : warnings, [])}}`);
   yield writer.finish();
 }

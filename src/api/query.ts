@@ -1,6 +1,13 @@
 // /api/v1/query and /api/v1/query_range.
 import type { QueryResult, QueryValue } from '../promql/index.ts';
-import { type AnswerChunks, type ApiCall, optionalTimeParameter, type QueryContext, timeParameter } from './call.ts';
+import {
+  type AnswerChunks,
+  type ApiCall,
+  completeness,
+  optionalTimeParameter,
+  type QueryContext,
+  timeParameter,
+} from './call.ts';
 import { ApiError, invalidParameter } from './errors.ts';
 import { queryResultJson } from './result-json.ts';
 
@@ -52,7 +59,7 @@ function answer(
   startedMs: number,
 ): AnswerChunks {
   const stats = call.parameters.get('stats');
-  const warnings = [...result.warnings];
+  const warnings = [...completeness(context, call), ...result.warnings];
   if (stats !== '' && stats !== 'true' && stats !== 'all') {
     const what = `value ${JSON.stringify(stats)} for parameter "stats" is deprecated`;
     warnings.push(`${what} and will be rejected in the next major release, use "true" or "all"`);

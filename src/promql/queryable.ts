@@ -32,6 +32,8 @@ export interface QueryControl {
   addSamples(count: number): void;
   /** Takes (or, negative, gives back) memory for intermediate results; throws QUERY_TOO_MUCH_MEMORY over the limit. */
   addBytes(count: number): void;
+  /** How long the query may still take: a deadline for who waits for others. Undefined: no limit. */
+  remainingMs?(): number;
 }
 
 export interface LabelRequest {
@@ -39,6 +41,8 @@ export interface LabelRequest {
   readonly selectors: readonly (readonly Matcher[])[];
   readonly startMs: number;
   readonly endMs: number;
+  /** Only so many are needed, the first ones; more may be answered. Undefined: all. */
+  readonly limit?: number | undefined;
 }
 
 /** Evenly spaced steps, and how far from its own time each of them reads samples. */
@@ -81,4 +85,6 @@ export interface Queryable {
   labelNames(request: LabelRequest, control: QueryControl): Promise<string[]>;
   /** Sorted by UTF-8 bytes. */
   labelValues(name: string, request: LabelRequest, control: QueryControl): Promise<string[]>;
+  /** What the answers given so far may lack, and why; asked when the query has ended. Left out where nothing can be lacking. */
+  warnings?(): readonly string[];
 }
