@@ -50,6 +50,10 @@ const statusByCode: Readonly<Record<string, number>> = {
   DISK_FULL: 503,
   DISK_IO: 503,
   RPC_CLOSED: 503,
+  STORE_BUSY: 503,
+  STORE_FULL: 503,
+  CLUSTER_NOT_JOINED: 503,
+  WRITE_UNAVAILABLE: 503,
   HTTP_BODY_TOO_LARGE: 413,
   HTTP_DISCONNECTED: 400,
 };

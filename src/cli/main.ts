@@ -7,6 +7,7 @@ import {
   loadKernels,
   memoryBytes,
   NodeDisk,
+  NodeNetwork,
   onTerminationSignal,
   onUncaughtError,
   packageVersion,
@@ -14,6 +15,7 @@ import {
   processorsCount,
   processUsage,
   SystemClock,
+  SystemRandom,
   ThreadWorkers,
 } from '../node/index.ts';
 import { type NodeConfig, parseConfig, type StartedNode, startNode } from '../server/index.ts';
@@ -27,6 +29,8 @@ const workerEntry = new URL('worker.ts', import.meta.url);
 const workerHeaps = {
   lane: { maxOldGenerationSizeMb: 512, maxYoungGenerationSizeMb: 6 },
   compactor: { maxOldGenerationSizeMb: 1024, maxYoungGenerationSizeMb: 6 },
+  replica: { maxOldGenerationSizeMb: 1024, maxYoungGenerationSizeMb: 16 },
+  gossip: { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 4 },
   query: { maxOldGenerationSizeMb: 2048, maxYoungGenerationSizeMb: 24 },
 };
 
@@ -56,6 +60,8 @@ async function start(config: NodeConfig, log: PinoLog): Promise<StartedNode> {
     log,
     http: new SocketHttp(log),
     workers: new ThreadWorkers(workerEntry, workerHeaps),
+    network: new NodeNetwork(),
+    random: new SystemRandom(),
     disk: new NodeDisk(config.dataDirectory),
     usage: processUsage,
   };

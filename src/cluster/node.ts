@@ -41,6 +41,8 @@ export interface ClusterPorts {
   readonly log: Log;
   /** Gossip's opinion, to save waiting; undefined: it has none. Safety never rests on it. */
   readonly isAlive?: Liveness;
+  /** Called with the record that a start finds or makes, and with every one that comes into force. */
+  readonly onRecord?: (record: ClusterRecord) => void;
 }
 
 /** The name under which the cluster's record has a store: an address may change, the name stays. Undefined: in no record. */
@@ -73,7 +75,10 @@ export class ClusterNode {
     this.#random = random;
     this.#isAlive = ports.isAlive ?? (() => undefined);
     this.#partitionsCount = options.partitionsCount;
-    const onRecord = (current: ClusterRecord): void => links.setAddresses(addressesOf(current, name));
+    const onRecord = (current: ClusterRecord): void => {
+      links.setAddresses(addressesOf(current, name));
+      ports.onRecord?.(current);
+    };
     onRecord(record);
     this.state = new NodeState(
       { name, store, clock, log, place, decisions: options.decisions ?? decisions, onRecord },

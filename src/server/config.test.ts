@@ -12,8 +12,27 @@ test('defaults: port 9080 on every interface, ten years, advertised under the ho
     httpAdvertise: { host: 'box', port: 9080 },
     logLevel: 'info',
     retention: { timeMs: 10 * yearMs, sizeBytes: undefined },
+    cluster: undefined,
     given: {},
   });
+});
+
+test('peers, or a gossip address alone, make a node one of a cluster', () => {
+  const clusterOf = (given: Parameters<typeof parseConfig>[0]) => parseConfig(given, 'box').cluster;
+  assert.deepEqual(clusterOf({ peers: 'a, b:7950,[::1]:7951', zone: 'z' }), {
+    gossipBind: { host: '', port: 7946 },
+    gossipAdvertise: { host: 'box', port: 7946 },
+    peers: [
+      { host: 'a', port: 7946 },
+      { host: 'b', port: 7950 },
+      { host: '::1', port: 7951 },
+    ],
+    zone: 'z',
+  });
+  const alone = clusterOf({ 'gossip-bind-addr': '127.0.0.1:7946', 'gossip-advertise-addr': 'me:80' });
+  assert.deepEqual(alone?.gossipAdvertise, { host: 'me', port: 80 });
+  assert.deepEqual(alone?.peers, []);
+  assert.equal(clusterOf({ peers: '', zone: 'z', 'gossip-advertise-addr': 'me:80' }), undefined);
 });
 
 test('retention is a time, a size, or both', () => {
@@ -33,7 +52,10 @@ test('what an option refuses is named with the option, its text and the remedy',
     ['http-bind-addr', 'a:70000', /expected HOST:PORT/],
     ['gossip-bind-addr', 'x', /expected HOST:PORT/],
     ['log-level', 'loud', /expected debug, info, warn or error/],
-    ['peers', 'a:1', /single nodes only/],
+    ['gossip-bind-addr', 'a:65535', /expected a port from 1 to 65534/],
+    ['gossip-advertise-addr', 'a:0', /expected a port from 1 to 65534/],
+    ['peers', 'a:1,b:c', /"b:c": expected HOST or HOST:PORT/],
+    ['peers', 'a:65535', /expected HOST/],
     ['data-directory', '', /a directory is needed/],
   ];
   for (const [name, text, message] of refused) {

@@ -4,6 +4,16 @@ import type { z } from 'zod';
 import { TimbalaError } from '../base/index.ts';
 import { type HostPort, type OptionName, optionNames, options, type RetentionOption } from './options.ts';
 
+/** Given where the node is a member of a cluster, or founds one (docs/decisions/0013). */
+export interface ClusterConfig {
+  readonly gossipBind: HostPort;
+  /** Where others reach gossip; the peer protocol has the port above. */
+  readonly gossipAdvertise: HostPort;
+  /** Gossip addresses where the cluster may be found; none: this node founds one. */
+  readonly peers: readonly HostPort[];
+  readonly zone: string;
+}
+
 export interface NodeConfig {
   readonly dataDirectory: string;
   readonly httpBind: HostPort;
@@ -11,6 +21,8 @@ export interface NodeConfig {
   readonly httpAdvertise: HostPort;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
   readonly retention: RetentionOption;
+  /** Undefined: a node on its own, which opens no port for others. */
+  readonly cluster: ClusterConfig | undefined;
   /** What was given, as it was given, defaults left out: for /api/v1/status/flags. */
   readonly given: Readonly<Partial<Record<OptionName, string>>>;
 }
@@ -33,12 +45,23 @@ export function parseConfig(given: Readonly<Partial<Record<OptionName, string>>>
   // All are checked, also those that a single node does not use: a mistake should not wait for the cluster to show.
   for (const name of optionNames) parse(name);
   const httpBind = parse('http-bind-addr');
+  const gossipBind = parse('gossip-bind-addr');
+  const peers = parse('peers');
+  const isClustered = peers.length > 0 || given['gossip-bind-addr'] !== undefined;
   return {
     dataDirectory: parse('data-directory'),
     httpBind,
     httpAdvertise: parse('http-advertise-addr') ?? { host: httpBind.host || hostName, port: httpBind.port },
     logLevel: parse('log-level'),
     retention: parse('retention'),
+    cluster: isClustered
+      ? {
+          gossipBind,
+          gossipAdvertise: parse('gossip-advertise-addr') ?? { ...gossipBind, host: gossipBind.host || hostName },
+          peers,
+          zone: parse('zone'),
+        }
+      : undefined,
     given,
   };
 }

@@ -2,7 +2,7 @@
 // with a buffer when it answers.
 import type { WriteBody, WriteResult } from '../api/index.ts';
 import type { Channel } from '../ports/index.ts';
-import type { KeeperStatus, LaneStatus, MetricMetadata, ReplayReport } from '../storage/index.ts';
+import type { KeeperStatus, LaneStatus, MetricMetadata, ReplayReport, StoreIdentity } from '../storage/index.ts';
 
 /** A query worker that reads from the lane or the keeper; forgotten when the worker has died. */
 export interface ReaderConnection {
@@ -17,6 +17,8 @@ export type LaneHandlers = {
   readonly disconnectReader: (argument: { readonly readerId: number }) => void;
   /** Resolves when the log of earlier runs is in the head. */
   readonly replayed: (argument: undefined) => Promise<ReplayReport>;
+  /** Which store the directory is; in a cluster only. */
+  readonly identify: (argument: undefined) => StoreIdentity;
   readonly status: (argument: undefined) => LaneStatus;
   readonly metadata: (argument: { readonly metric: string | undefined }) => readonly MetricMetadata[];
   readonly flush: (argument: undefined) => Promise<void>;

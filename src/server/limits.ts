@@ -30,6 +30,14 @@ export const bodyBufferBytesMin = 16 * kib;
 /** Memory that idle body buffers may keep. */
 export const bodyBuffersIdleBytesMax = 16 * mib;
 
+/** Payloads of peers that wait for the disk; beyond, peers are told that this node is busy. */
+export const peerAppendBytesMax = 64 * mib;
+/** Between two attempts to find a cluster, and how often that is logged. */
+export const clusterRetryMs = 500;
+export const clusterRetryLogMs = 30 * secondMs;
+/** How long a node that has left the cluster takes to tell so by gossip when it stops. */
+export const gossipLeaveMs = 2 * secondMs;
+
 export const selfScrapeIntervalMs = 15 * secondMs;
 /** How long connections may take to finish on SIGTERM; half of what Kubernetes gives. */
 export const closeGraceMs = 15 * secondMs;

@@ -1,20 +1,25 @@
 // Puts one node together from its configuration and ports, and takes it apart again. Main does HTTP and coordination; the
 // lane worker takes writes, the compactor keeps parts, query workers answer. Writes are taken as soon as the socket is open;
 // queries get 503 until the log of earlier runs is in the head.
-import type { WriteQueue } from '../api/index.ts';
-import { errorMessage, RpcPeer, TimbalaError } from '../base/index.ts';
+import { errorMessage, RpcPeer, TimbalaError, yearMs } from '../base/index.ts';
 import type {
+  Channel,
   Clock,
   Disk,
   DiskLock,
   Http,
   HttpServer,
   Log,
+  Network,
   ProcessUsage,
+  Random,
   WorkerHandle,
   Workers,
 } from '../ports/index.ts';
 import type { KernelModules, KeeperStatus, LaneStatus, ReplayReport } from '../storage/index.ts';
+import type { BodyQueue } from './body-queue.ts';
+import { ClusterMember } from './cluster/member.ts';
+import { ClusterWriteQueue } from './cluster/write-queue.ts';
 import { formatHostPort, type NodeConfig } from './config.ts';
 import { LaneClient } from './lane-client.ts';
 import type { CompactorHandlers, LaneHandlers } from './lane-protocol.ts';
@@ -38,6 +43,8 @@ export interface NodePorts {
   readonly log: Log;
   readonly http: Http;
   readonly workers: Workers;
+  readonly network: Network;
+  readonly random: Random;
   /** The disk of the data directory, for its lock; workers open their own. */
   readonly disk: Disk;
   readonly usage: () => ProcessUsage;
@@ -66,6 +73,8 @@ export interface StartedNode {
 }
 
 const lockPath = 'lock';
+/** Longer than any sample may be kept, and exact when taken from a time. */
+const foreverMs = 1_000 * yearMs;
 
 /** Throws DIRECTORY_LOCKED, HTTP_BIND_FAILED, and what storage throws on opening. */
 export async function startNode(
@@ -88,6 +97,8 @@ export async function startNode(
 interface Actor<Handlers extends LaneHandlers | CompactorHandlers> {
   readonly handle: WorkerHandle;
   readonly peer: RpcPeer<Handlers>;
+  /** Main's end of the channel on which it serves the cluster's protocols. */
+  readonly replica: Channel | undefined;
 }
 
 class Node implements StartedNode {
@@ -98,14 +109,17 @@ class Node implements StartedNode {
   readonly #startMs: number;
   readonly #lane: Actor<LaneHandlers>;
   readonly #compactor: Actor<CompactorHandlers>;
-  readonly #laneClient: LaneClient;
+  readonly #storageStart: StorageStart;
+  readonly #queue: BodyQueue;
   readonly #queries: QueryPool;
   readonly #metrics: NodeMetrics;
   readonly #selfScrape: SelfScrape;
   readonly ready: Promise<ReplayReport>;
   readonly failed: Promise<never>;
   #server: HttpServer | undefined;
+  #member: ClusterMember | undefined;
   #replay: ReplayReport | undefined;
+  readonly #memberFailed = Promise.withResolvers<never>();
   #isClosing = false;
 
   constructor(config: NodeConfig, modules: KernelModules, ports: NodePorts, facts: NodeFacts, lock: DiskLock) {
@@ -115,12 +129,17 @@ class Node implements StartedNode {
     this.#lock = lock;
     const { clock, log, workers } = ports;
     this.#startMs = clock.nowMs();
-    const { dataDirectory, retention, logLevel } = config;
+    const { dataDirectory, logLevel } = config;
+    // A cluster's retention is in its record, and reaches storage through the protocols.
+    const retention = config.cluster ? { timeMs: foreverMs } : config.retention;
     const start: StorageStart = { dataDirectory, retention, modules, logLevel };
+    this.#storageStart = start;
     const [laneEnd, compactorEnd] = workers.createChannel();
-    this.#lane = actor<LaneHandlers>(workers.spawn('lane', start, { keeper: laneEnd }));
-    this.#compactor = actor<CompactorHandlers>(workers.spawn('compactor', start, { lane: compactorEnd }));
-    this.#laneClient = new LaneClient(this.#lane.peer, clock);
+    this.#lane = this.#spawn<LaneHandlers>('lane', { keeper: laneEnd });
+    this.#compactor = this.#spawn<CompactorHandlers>('compactor', { lane: compactorEnd });
+    this.#queue = config.cluster
+      ? new ClusterWriteQueue((body) => this.#joinedMember().write(body))
+      : new LaneClient(this.#lane.peer, clock);
     this.#queries = new QueryPool({
       workers,
       clock,
@@ -132,7 +151,7 @@ class Node implements StartedNode {
     });
     this.#metrics = new NodeMetrics(clock, facts.version);
     this.#selfScrape = new SelfScrape({
-      queue: this.#laneClient,
+      queue: this.#queue,
       clock,
       log,
       instance: formatHostPort(config.httpAdvertise),
@@ -143,6 +162,21 @@ class Node implements StartedNode {
     this.failed.catch(() => {});
     this.ready = this.#awaitReplay();
     this.ready.catch(() => {});
+  }
+
+  #spawn<Handlers extends LaneHandlers | CompactorHandlers>(
+    role: string,
+    channels: Readonly<Record<string, Channel>>,
+  ): Actor<Handlers> {
+    const { workers } = this.#ports;
+    const [replica, roleEnd] = this.#config.cluster ? workers.createChannel() : [];
+    const handle = workers.spawn(role, this.#storageStart, roleEnd ? { ...channels, replica: roleEnd } : channels);
+    return { handle, peer: new RpcPeer<Handlers>(handle.channel), replica };
+  }
+
+  #joinedMember(): ClusterMember {
+    if (this.#member) return this.#member;
+    throw new TimbalaError('CLUSTER_NOT_JOINED', 'this node is starting');
   }
 
   get address(): HttpServer['address'] {
@@ -161,7 +195,7 @@ class Node implements StartedNode {
       if (this.#isClosing) return new Promise(() => {});
       throw new TimbalaError('WORKER_DIED', `the ${name} has ended: ${reason}`, { cause });
     };
-    return Promise.race([end('lane', this.#lane), end('compactor', this.#compactor)]);
+    return Promise.race([end('lane', this.#lane), end('compactor', this.#compactor), this.#memberFailed.promise]);
   }
 
   async #awaitReplay(): Promise<ReplayReport> {
@@ -174,18 +208,41 @@ class Node implements StartedNode {
     return report;
   }
 
+  /** Opens the cluster's ports and begins to look for it. */
+  async #openMember(): Promise<void> {
+    const { cluster, retention, given } = this.#config;
+    const { replica: replicaLane } = this.#lane;
+    const { replica: replicaKeeper } = this.#compactor;
+    if (!cluster || !replicaLane || !replicaKeeper) return;
+    const actors = { lane: this.#lane.peer, compactor: this.#compactor.peer, replicaLane, replicaKeeper };
+    const isRetentionGiven = given.retention !== undefined;
+    const start = this.#storageStart;
+    this.#member = await ClusterMember.open(
+      { config: cluster, retention, isRetentionGiven, start, actors },
+      this.#ports,
+    );
+    this.#member.failed.catch((error: unknown) => this.#memberFailed.reject(error));
+  }
+
+  get #isReady(): boolean {
+    return (
+      this.#replay !== undefined && !this.#isClosing && (!this.#config.cluster || (this.#member?.isReady ?? false))
+    );
+  }
+
   async listen(): Promise<void> {
     const { clock, log, http } = this.#ports;
+    await this.#openMember();
     const { host, port } = this.#config.httpBind;
     const { failed, ready } = this;
     const routes = nodeRoutes({
-      queue: this.#laneClient as WriteQueue,
+      queue: this.#queue,
       queries: this.#queries,
       metrics: this.#metrics,
       version: this.#facts.version,
       runtimeVersion: this.#facts.runtimeVersion,
       flags: optionFlags(this.#config.given),
-      isReady: () => this.#replay !== undefined && !this.#isClosing,
+      isReady: () => this.#isReady,
       collect: () => this.#collect(),
       runtimeInfo: () => ({
         startMs: this.#startMs,
@@ -209,7 +266,8 @@ class Node implements StartedNode {
       address: formatHostPort(this.#server.address),
       durationMs: Math.round(clock.nowMs() - this.#startMs),
     });
-    this.#selfScrape.start();
+    if (this.#member) void this.#member.joined.then(() => this.#selfScrape.start()).catch(() => undefined);
+    else this.#selfScrape.start();
     void ready.then(
       () => log.info('node-ready', { durationMs: Math.round(clock.nowMs() - this.#startMs) }),
       () => failed,
@@ -227,11 +285,11 @@ class Node implements StartedNode {
       keeper,
       replay: this.#replay,
       usage: this.#ports.usage(),
-      isReady: this.#replay !== undefined,
+      isReady: this.#isReady,
       queriesActiveCount: this.#queries.activeCount,
       queriesWaitingCount: this.#queries.waitingCount,
       queryWorkerRespawnsCount: this.#queries.respawnsCount,
-      writeQueueBytes: this.#laneClient.reservedBytes,
+      writeQueueBytes: this.#queue.reservedBytes,
     });
   }
 
@@ -243,8 +301,9 @@ class Node implements StartedNode {
     this.#isClosing = true;
     this.#selfScrape.stop();
     await this.#server?.close(closeGraceMs);
-    await this.#laneClient.idle();
+    await this.#queue.idle();
     await this.#queries.close();
+    await this.#member?.close();
     // The lane first: it may still hand a generation to the keeper.
     const report = (error: unknown): void => this.#ports.log.error('close-failed', { error });
     await this.#lane.peer.call('close', undefined).catch(report);
@@ -254,10 +313,6 @@ class Node implements StartedNode {
     await Promise.all([this.#lane.handle.terminate(), this.#compactor.handle.terminate()]);
     this.#lock.release();
   }
-}
-
-function actor<Handlers extends LaneHandlers | CompactorHandlers>(handle: WorkerHandle): Actor<Handlers> {
-  return { handle, peer: new RpcPeer<Handlers>(handle.channel) };
 }
 
 function queryMemory(memoryBytes: number): number {

@@ -86,6 +86,30 @@ function parseHostPort(text: string, context: z.RefinementCtx): HostPort {
   return { host: (match[1] ?? '').replace(/^\[|\]$/g, ''), port };
 }
 
+/** memberlist's default. */
+const gossipPortDefault = 7946;
+const peerPortExpected = 'expected a port from 1 to 65534: the port above it is taken for samples and queries';
+
+/** Whether there is a port above for the peer protocol. */
+function hasPeerPort({ port }: HostPort): boolean {
+  return port > 0 && port < 65_535;
+}
+
+function parsePeers(text: string, context: z.RefinementCtx): HostPort[] {
+  const peers: HostPort[] = [];
+  for (const part of text.split(',').map((each) => each.trim())) {
+    if (part === '') continue;
+    const match = /^(\[[0-9a-fA-F:.]+\]|[^:[\]\s]+)(?::(\d{1,5}))?$/.exec(part);
+    const peer = { host: (match?.[1] ?? '').replace(/^\[|\]$/g, ''), port: Number(match?.[2] ?? gossipPortDefault) };
+    if (!match || !hasPeerPort(peer)) {
+      context.addIssue(`${JSON.stringify(part)}: expected HOST or HOST:PORT or [IPV6]:PORT, several with commas`);
+      return z.NEVER;
+    }
+    peers.push(peer);
+  }
+  return peers;
+}
+
 const hostPort = z.string().transform(parseHostPort);
 /** '' where it is not given. */
 const optionalHostPort = z.union([z.literal('').transform(() => undefined), hostPort]);
@@ -118,28 +142,28 @@ export const options = {
     help: 'address under which others reach the HTTP API, and the instance label of the own metrics; the host name if not given',
   },
   'gossip-bind-addr': {
-    schema: hostPort,
+    schema: hostPort.refine(hasPeerPort, peerPortExpected),
     placeholder: 'HOST:PORT',
-    defaultText: ':7946',
-    help: 'address for gossip between nodes; not used yet',
+    defaultText: `:${gossipPortDefault}`,
+    help: 'address for gossip between nodes (UDP and TCP); the port above it takes their samples and queries (TCP). Given alone, it founds a cluster that others may join',
   },
   'gossip-advertise-addr': {
-    schema: optionalHostPort,
+    schema: z.union([z.literal('').transform(() => undefined), hostPort.refine(hasPeerPort, peerPortExpected)]),
     placeholder: 'HOST:PORT',
     defaultText: '',
-    help: 'address under which other nodes reach gossip; not used yet',
+    help: 'address under which other nodes reach gossip, and the port above it; the first one becomes the name of the node. The bound address or the host name if not given',
   },
   peers: {
-    schema: z.literal('', 'this version runs single nodes only'),
-    placeholder: 'HOST:PORT,…',
+    schema: z.string().transform(parsePeers),
+    placeholder: 'HOST[:PORT],…',
     defaultText: '',
-    help: 'other nodes of the cluster; refused by this version, which runs single nodes only',
+    help: `gossip addresses of other nodes of the cluster to found or to join, port ${gossipPortDefault} where none is given; the own one may be among them`,
   },
   zone: {
     schema: z.string(),
     placeholder: 'NAME',
     defaultText: '',
-    help: 'failure zone of this node; not used yet',
+    help: 'failure zone of this node, such as a rack: copies are kept in different ones. Fixed when it joins',
   },
   'log-level': {
     schema: z.enum(['debug', 'info', 'warn', 'error'], 'expected debug, info, warn or error'),

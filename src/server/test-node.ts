@@ -57,6 +57,8 @@ export async function startTestNode(disk = new SimDisk(), log = new TestLog()): 
       disk,
       http: new SocketHttp(log),
       workers: new InlineWorkers(ports),
+      network: ports.network,
+      random: ports.random,
       usage: () => ({ cpuSeconds: 1.5, residentBytes: 1000 }),
     },
     {

@@ -1,6 +1,7 @@
-// The compactor worker: the keeper of MANIFEST and parts. It flushes, merges and deletes behind everything else.
+// The compactor worker: the keeper of MANIFEST and parts. It flushes, merges and deletes behind everything else. With a
+// channel `replica` it also serves the cluster's protocols.
 import { present, RpcPeer } from '../../base/index.ts';
-import { Keeper } from '../../storage/index.ts';
+import { Keeper, serveReplicaKeeper } from '../../storage/index.ts';
 import type { CompactorHandlers } from '../lane-protocol.ts';
 import { ReaderConnections } from './readers.ts';
 import { type RoleContext, type StorageStart, storagePorts } from './role.ts';
@@ -15,6 +16,8 @@ export async function startCompactorRole(role: RoleContext): Promise<void> {
     onFatal: role.fail,
   });
   const readers = new ReaderConnections((channel) => keeper.serve(channel));
+  const { replica } = role.channels;
+  if (replica) serveReplicaKeeper(replica, keeper);
   const handlers: CompactorHandlers = {
     connectReader: (connection) => readers.connect(connection),
     disconnectReader: ({ readerId }) => readers.disconnect(readerId),

@@ -199,6 +199,7 @@ export class ReplicaStore {
 export class ReplicaWrite {
   readonly samplesCount: number;
   readonly partitions: Uint32Array;
+  readonly rejections: readonly WriteRejection[];
   readonly rejection: string | undefined;
   readonly #lane: ReplicaLane;
   readonly #writeId: number;
@@ -208,6 +209,7 @@ export class ReplicaWrite {
     this.#writeId = writeId;
     this.samplesCount = samplesCount;
     this.partitions = Uint32Array.from(partitions);
+    this.rejections = rejections;
     this.rejection = rejectionText(rejections);
   }
 
