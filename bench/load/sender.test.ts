@@ -53,6 +53,26 @@ describe('send', () => {
     }
   });
 
+  test('deals shards to the nodes of a cluster in turn', async (t) => {
+    const received: Set<string>[] = [new Set(), new Set()];
+    const urls = await Promise.all(
+      received.map((shards) =>
+        startServer(t, (body, response) => {
+          shards.add(body.split(' ')[0] ?? '');
+          accept(response);
+        }),
+      ),
+    );
+    await send(urls, bodies(20, 4));
+    assert.deepEqual(
+      received.map((shards) => [...shards]),
+      [
+        ['0', '2'],
+        ['1', '3'],
+      ],
+    );
+  });
+
   test('sends a body again that was answered by 503, before the next of its shard', async (t) => {
     const received: string[] = [];
     const url = await startServer(t, (body, response) => {

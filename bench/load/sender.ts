@@ -1,7 +1,8 @@
 // Sends remote write bodies over keep-alive connections, one connection a shard, in order within a shard, and honours what
-// a server asks for: 503 and 429 are retried after Retry-After, anything else that is not a success is an error.
+// a server asks for: 503 and 429 are retried after Retry-After, anything else that is not a success is an error. Shards are
+// dealt to the nodes of a cluster in turn.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Pool } from 'undici';
+import { Client, type Dispatcher } from 'undici';
 import type { LoadBody } from './generator.ts';
 
 const retryAfterDefaultMs = 100;
@@ -29,9 +30,9 @@ export interface SendReport {
 }
 
 /** Sends one body until it is acknowledged; returns how often it had to be sent again. */
-export async function sendBody(pool: Pool, body: Uint8Array): Promise<number> {
+export async function sendBody(to: Dispatcher, body: Uint8Array): Promise<number> {
   for (let retries = 0; ; retries++) {
-    const response = await pool.request({ path: '/api/v1/write', method: 'POST', headers: writeHeaders, body });
+    const response = await to.request({ path: '/api/v1/write', method: 'POST', headers: writeHeaders, body });
     const text = await response.body.text();
     if (response.statusCode >= 200 && response.statusCode < 300) return retries;
     const busy = response.statusCode === 503 || response.statusCode === 429;
@@ -73,21 +74,29 @@ class Pace {
   }
 }
 
-/** Sends all bodies to the server at `url`; resolves when the last one is acknowledged. */
-export async function send(url: string, bodies: readonly LoadBody[]): Promise<SendReport> {
+/** The sorted values' quantile; 0 where there are none. */
+export function quantile(sorted: readonly number[], q: number): number {
+  return sorted[Math.floor(q * (sorted.length - 1))] ?? 0;
+}
+
+/** Sends all bodies to the server at `url`, or to those of a cluster; resolves when the last one is acknowledged. */
+export async function send(url: string | readonly string[], bodies: readonly LoadBody[]): Promise<SendReport> {
+  const urls = typeof url === 'string' ? [url] : url;
   const shards = Map.groupBy(bodies.entries(), ([, { shard }]) => shard);
-  const pool = new Pool(url, { connections: shards.size, pipelining: 1, headersTimeout: 0, bodyTimeout: 0 });
+  const clientOf = (shard: number): Client =>
+    new Client(urls[shard % urls.length] ?? '', { pipelining: 1, headersTimeout: 0, bodyTimeout: 0 });
+  const clients = new Map(Array.from(shards.keys(), (shard) => [shard, clientOf(shard)]));
   const pace = new Pace(shards.keys());
   const latenciesMs: number[] = [];
   let samplesCount = 0;
   let retriesCount = 0;
   const startedMs = performance.now();
-  const sendShard = async (shard: number, shardBodies: readonly [number, LoadBody][]): Promise<void> => {
+  const sendShard = async (shard: number, client: Client): Promise<void> => {
     try {
-      for (const [position, body] of shardBodies) {
+      for (const [position, body] of shards.get(shard) ?? []) {
         await pace.reach(shard, position);
         const sentMs = performance.now();
-        retriesCount += await sendBody(pool, body.body);
+        retriesCount += await sendBody(client, body.body);
         latenciesMs.push(performance.now() - sentMs);
         samplesCount += body.samplesCount;
       }
@@ -96,12 +105,17 @@ export async function send(url: string, bodies: readonly LoadBody[]): Promise<Se
     }
   };
   try {
-    await Promise.all(Array.from(shards, ([shard, shardBodies]) => sendShard(shard, shardBodies)));
+    await Promise.all(Array.from(clients, ([shard, client]) => sendShard(shard, client)));
   } finally {
-    await pool.destroy();
+    await Promise.all(Array.from(clients.values(), (client) => client.destroy()));
   }
   const elapsedMs = performance.now() - startedMs;
   latenciesMs.sort((a, b) => a - b);
-  const quantile = (q: number): number => latenciesMs[Math.floor(q * (latenciesMs.length - 1))] ?? 0;
-  return { samplesCount, elapsedMs, retriesCount, latencyMedianMs: quantile(0.5), latencyP99Ms: quantile(0.99) };
+  return {
+    samplesCount,
+    elapsedMs,
+    retriesCount,
+    latencyMedianMs: quantile(latenciesMs, 0.5),
+    latencyP99Ms: quantile(latenciesMs, 0.99),
+  };
 }
