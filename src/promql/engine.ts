@@ -1,23 +1,17 @@
 // The PromQL engine: text → typed tree → plan → operators → result. It holds no state between queries, so one engine serves
 // any number of them. Everything asynchronous happens in one `Queryable.select` before evaluation; evaluation itself is
 // synchronous and asks `QueryControl` for leave at every series.
-import { minuteMs, present, TimbalaError } from '../base/index.ts';
+import { minuteMs, present } from '../base/index.ts';
 import { Annotations } from './annotations.ts';
 import { type BuildContext, buildRange, buildVector } from './operators/build.ts';
 import { evaluateScalar } from './operators/build-scalar.ts';
 import type { Evaluation } from './operators/operator.ts';
 import { removeMarkedNames } from './operators/series-naming.ts';
-import {
-  describeType,
-  type Expression,
-  formatPosition,
-  parseExpression,
-  resolveDurations,
-  typeOf,
-} from './parse/index.ts';
-import { Grid, subqueryGrid } from './plan/grid.ts';
+import { formatPosition } from './parse/index.ts';
+import { type Grid, subqueryGrid } from './plan/grid.ts';
 import { isRange, type PlanNode, planType, type RangeNode } from './plan/plan-node.ts';
-import { type Plan, plan } from './plan/planner.ts';
+import { type Plan, planQuery, type TimedQuery } from './plan/planner.ts';
+import { collectSelectors } from './plan/selectors.ts';
 import type { QueryControl, Queryable } from './queryable.ts';
 import type { MatrixSeries, QueryResult, QueryStats, QueryValue } from './result.ts';
 import { collectGridMatrix, collectRangeMatrix, collectVector } from './result-collector.ts';
@@ -64,11 +58,10 @@ export class PromqlEngine {
    */
   async instantQuery(query: InstantQuery, queryable: Queryable, control: QueryControl): Promise<QueryResult> {
     const { text, timeMs } = query;
+    const timed = { text, startMs: timeMs, endMs: timeMs, stepMs: 0, subqueryStepMs: this.#subqueryStepMs };
+    const planned = planQuery(timed);
     const lookbackDeltaMs = query.lookbackDeltaMs ?? this.#lookbackDeltaMs;
-    const times = { startMs: timeMs, endMs: timeMs, stepMs: 0, subqueryStepMs: this.#subqueryStepMs };
-    const expression = resolveDurations(parseExpression(text), { stepMs: 0, rangeMs: 0 });
-    const planned = plan(expression, Grid.instant(timeMs), times, lookbackDeltaMs);
-    return this.#execute(text, planned, lookbackDeltaMs, queryable, control, (context) =>
+    return this.#execute(timed, planned, lookbackDeltaMs, queryable, control, (context) =>
       instantValue(planned, timeMs, context),
     );
   }
@@ -76,49 +69,38 @@ export class PromqlEngine {
   /** Answers at startMs, startMs + stepMs, … up to endMs. Errors as in `instantQuery`. */
   async rangeQuery(query: RangeQuery, queryable: Queryable, control: QueryControl): Promise<QueryResult> {
     const { text, startMs, endMs, stepMs } = query;
+    const timed = { text, startMs, endMs, stepMs, subqueryStepMs: this.#subqueryStepMs };
+    const planned = planQuery(timed);
     const lookbackDeltaMs = query.lookbackDeltaMs ?? this.#lookbackDeltaMs;
-    const expression = parseExpression(text);
-    requireSteppable(expression);
-    const times = { startMs, endMs, stepMs, subqueryStepMs: this.#subqueryStepMs };
-    const resolved = resolveDurations(expression, { stepMs, rangeMs: endMs - startMs });
-    const planned = plan(resolved, new Grid(startMs, endMs, stepMs), times, lookbackDeltaMs);
-    return this.#execute(text, planned, lookbackDeltaMs, queryable, control, (context) =>
+    return this.#execute(timed, planned, lookbackDeltaMs, queryable, control, (context) =>
       steppedValue(planned, context),
     );
   }
 
   async #execute(
-    text: string,
-    planned: Plan,
+    query: TimedQuery,
+    { root, grid }: Plan,
     lookbackDeltaMs: number,
     queryable: Queryable,
     control: QueryControl,
     evaluate: (context: BuildContext) => QueryValue,
   ): Promise<QueryResult> {
-    const selections = planned.requests.length > 0 ? await queryable.select(planned.requests, control) : [];
+    const { text } = query;
+    const { requests, indexOf } = collectSelectors(root, grid, lookbackDeltaMs);
+    const selections = requests.length > 0 ? await queryable.select(requests, control) : [];
     const stats: QueryStats = { samplesLoadedCount: 0, seriesLoadedCount: 0, samplesReturnedCount: 0 };
+    for (const index of indexOf.values()) stats.seriesLoadedCount += selections[index]?.series.length ?? 0;
     const annotations = new Annotations();
     const delayedNameRemoval = this.#delayedNameRemoval;
     const evaluation: Evaluation = { lookbackDeltaMs, delayedNameRemoval, control, annotations, stats };
     const value = evaluate({
       text,
       evaluation,
-      selectionOf: (node) => {
-        const selection = present(selections[present(planned.indexOf.get(node), 'request')], 'selection');
-        stats.seriesLoadedCount += selection.series.length;
-        return selection;
-      },
+      selectionOf: (node) => present(selections[present(indexOf.get(node), 'request')], 'selection'),
     });
     const position = (offset: number): string => formatPosition(text, offset);
     return { value, warnings: annotations.warnings(position), infos: annotations.infos(position), stats };
   }
-}
-
-function requireSteppable(expression: Expression): void {
-  const type = typeOf(expression);
-  if (type === 'vector' || type === 'scalar') return;
-  const text = `invalid expression type "${describeType(type)}" for range query, must be Scalar or instant Vector`;
-  throw new TimbalaError('PROMQL_INVALID', text);
 }
 
 function instantValue({ root, grid }: Plan, timeMs: number, context: BuildContext): QueryValue {

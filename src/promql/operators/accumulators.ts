@@ -1,12 +1,27 @@
 // Aggregations as accumulators: all groups and steps of one aggregation in flat columns, group by group. Rows are added in the order
 // of the input, which is that of Prometheus, so that sums round alike; a row is gone once it is added.
-import type { Row } from './operator.ts';
+import { TimbalaError } from '../../base/index.ts';
+import { Row } from './operator.ts';
 
 export interface Accumulator {
   /** `row` must hold at least one value. */
   add(group: number, row: Row): void;
   /** Writes a group's result, which is empty where nothing was added; as often as wanted. */
   read(group: number, into: Row): void;
+}
+
+/**
+ * The state of one group, from which states of other series can be added to it (partials.ts). The arrays may be views of
+ * the accumulator's own. Where `presence` is 0 the columns mean nothing.
+ */
+export interface PartialState {
+  readonly presence: Uint8Array;
+  readonly columns: readonly Float64Array[];
+}
+
+export interface PartialAccumulator extends Accumulator {
+  /** Throws PARTIAL_INEXACT where the state depends on the order of the values. */
+  partial(group: number): PartialState;
 }
 
 /** Memory of an accumulator for one group and step, at most. */
@@ -57,13 +72,19 @@ class StepCounts {
     }
     into.presentCount = presentCount;
   }
+
+  row(group: number): Row {
+    const row = new Row(this.#stepsCount);
+    this.read(group, row);
+    return row;
+  }
 }
 
 /**
  * Neumaier's compensated sum (Zeitschrift für Angewandte Mathematik und Mechanik 54, 1974), in Prometheus's order. Starting
  * from −0 makes the first value come out as itself, −0 included.
  */
-export class SumAccumulator implements Accumulator {
+export class SumAccumulator implements PartialAccumulator {
   readonly #stepsCount: number;
   readonly #sums: Float64Array;
   readonly #compensations: Float64Array;
@@ -112,13 +133,22 @@ export class SumAccumulator implements Accumulator {
       into.values[step] = (this.#sums[base + step] as number) + (this.#compensations[base + step] as number);
     }
   }
+
+  /** Sums and compensations. */
+  partial(group: number): PartialState {
+    const [from, to] = [group * this.#stepsCount, (group + 1) * this.#stepsCount];
+    return {
+      presence: this.#counts.row(group).presence,
+      columns: [this.#sums.subarray(from, to), this.#compensations.subarray(from, to)],
+    };
+  }
 }
 
 /**
  * The mean: a compensated sum divided at the end, unless the sum overflows; from there on an incremental mean, step by step, as
  * Prometheus has it.
  */
-export class AverageAccumulator implements Accumulator {
+export class AverageAccumulator implements PartialAccumulator {
   readonly #stepsCount: number;
   readonly #sums: Float64Array;
   readonly #compensations: Float64Array;
@@ -194,10 +224,23 @@ export class AverageAccumulator implements Accumulator {
       into.presentCount++;
     }
   }
+
+  /** Sums, compensations and counts. */
+  partial(group: number): PartialState {
+    const [from, to] = [group * this.#stepsCount, (group + 1) * this.#stepsCount];
+    if (this.#isIncremental.subarray(from, to).includes(1)) {
+      throw new TimbalaError('PARTIAL_INEXACT', 'a sum has left the range of finite numbers');
+    }
+    const counts = Float64Array.from(this.#counts.subarray(from, to));
+    return {
+      presence: Uint8Array.from(counts, (count) => (count > 0 ? 1 : 0)),
+      columns: [this.#sums.subarray(from, to), this.#compensations.subarray(from, to), counts],
+    };
+  }
 }
 
 /** `count`, and `group`, which is 1 where there is anything. */
-export class CountAccumulator implements Accumulator {
+export class CountAccumulator implements PartialAccumulator {
   readonly #counts: StepCounts;
   readonly #isGroup: boolean;
 
@@ -214,10 +257,16 @@ export class CountAccumulator implements Accumulator {
     this.#counts.read(group, into);
     if (this.#isGroup) into.values.fill(1);
   }
+
+  /** The counts; of `group`, nothing but presence. */
+  partial(group: number): PartialState {
+    const { presence, values } = this.#counts.row(group);
+    return { presence, columns: this.#isGroup ? [] : [values] };
+  }
 }
 
 /** `min` and `max`: the first of equal values stays (±0), and NaN gives way to any number. */
-export class ExtremeAccumulator implements Accumulator {
+export class ExtremeAccumulator implements PartialAccumulator {
   readonly #stepsCount: number;
   readonly #values: Float64Array;
   readonly #presence: Uint8Array;
@@ -266,6 +315,12 @@ export class ExtremeAccumulator implements Accumulator {
       into.presence[step] = 1;
       into.presentCount++;
     }
+  }
+
+  /** The extremes. */
+  partial(group: number): PartialState {
+    const [from, to] = [group * this.#stepsCount, (group + 1) * this.#stepsCount];
+    return { presence: this.#presence.subarray(from, to), columns: [this.#values.subarray(from, to)] };
   }
 }
 

@@ -32,9 +32,13 @@ export function selectK(
     return new ValueHeaps(stepsCount, capacity, node.operator === 'bottomk' ? highestFirst : lowestFirst);
   });
   const row = new Row(stepsCount);
+  // By the first series that has a value: what has none at any step is not there for Prometheus.
+  const filled = new Set<ValueHeaps>();
   for (const [index, group] of groupOf.entries()) {
     input.read(index, row);
+    if (row.presentCount === 0) continue;
     const heap = heaps[group] as ValueHeaps;
+    filled.add(heap);
     const size = groupSizes[group] as number;
     for (let step = 0; step < stepsCount; step++) {
       const limit = Math.min(Math.trunc(limits[step] as number), size);
@@ -43,13 +47,13 @@ export function selectK(
       else heap.offer(step, limit, row.values[step] as number, index);
     }
   }
-  return selectedRows(node, input.series, heaps, stepsCount, evaluation);
+  return selectedRows(node, input.series, filled, stepsCount, evaluation);
 }
 
 function selectedRows(
   node: SelectingNode,
   inputSeries: readonly OutputSeries[],
-  heaps: readonly ValueHeaps[],
+  heaps: Iterable<ValueHeaps>,
   stepsCount: number,
   evaluation: Evaluation,
 ): VectorOperator {

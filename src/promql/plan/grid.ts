@@ -41,6 +41,11 @@ export class Grid {
     return values;
   }
 
+  /** The steps from `first` to before `end`, of which there must be one. */
+  slice(first: number, end: number): Grid {
+    return new Grid(this.timeMs(first), this.timeMs(end - 1), this.stepMs);
+  }
+
   /** The first step alone: where step-invariant expressions are evaluated. */
   first(): Grid {
     return this.stepsCount === 0 ? this : Grid.instant(this.startMs);

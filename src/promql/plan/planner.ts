@@ -1,13 +1,19 @@
-// The planner: resolve, then the optimizer rules in their order, then the list of what to read from the storage.
-import type { Expression } from '../parse/ast.ts';
+// The planner: text → typed tree → resolved plan → the optimizer rules in their order. The same text and times give the same
+// plan everywhere: a node that evaluates a fragment of a query makes the query's plan anew.
+import { TimbalaError } from '../../base/index.ts';
+import { describeType, type Expression, parseExpression, resolveDurations, typeOf } from '../parse/index.ts';
 import { foldConstants } from './fold-constants.ts';
-import type { Grid } from './grid.ts';
+import { Grid } from './grid.ts';
 import { markStepInvariant } from './mark-step-invariant.ts';
 import type { PlanNode } from './plan-node.ts';
 import { type QueryTimes, resolve } from './resolve.ts';
-import { collectSelectors, type SelectorRequests } from './selectors.ts';
 
-export interface Plan extends SelectorRequests {
+/** An instant query has `stepMs` 0 and ends where it starts. */
+export interface TimedQuery extends QueryTimes {
+  readonly text: string;
+}
+
+export interface Plan {
   readonly root: PlanNode;
   readonly grid: Grid;
 }
@@ -15,7 +21,20 @@ export interface Plan extends SelectorRequests {
 /** Step invariance comes last: it takes folded constants for what they are. */
 const rules: readonly ((root: PlanNode) => PlanNode)[] = [foldConstants, markStepInvariant];
 
-export function plan(expression: Expression, grid: Grid, times: QueryTimes, lookbackDeltaMs: number): Plan {
-  const root = rules.reduce((node, rule) => rule(node), resolve(expression, times));
-  return { root, grid, ...collectSelectors(root, grid, lookbackDeltaMs) };
+/** Throws PROMQL_PARSE and PROMQL_INVALID. */
+export function planQuery(query: TimedQuery): Plan {
+  const { text, startMs, endMs, stepMs } = query;
+  const isInstant = stepMs === 0;
+  const expression = parseExpression(text);
+  if (!isInstant) requireSteppable(expression);
+  const resolved = resolve(resolveDurations(expression, { stepMs, rangeMs: endMs - startMs }), query);
+  const grid = isInstant ? Grid.instant(startMs) : new Grid(startMs, endMs, stepMs);
+  return { root: rules.reduce((node, rule) => rule(node), resolved), grid };
+}
+
+function requireSteppable(expression: Expression): void {
+  const type = typeOf(expression);
+  if (type === 'vector' || type === 'scalar') return;
+  const text = `invalid expression type "${describeType(type)}" for range query, must be Scalar or instant Vector`;
+  throw new TimbalaError('PROMQL_INVALID', text);
 }

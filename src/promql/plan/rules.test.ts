@@ -6,8 +6,8 @@ import { foldConstants } from './fold-constants.ts';
 import { Grid } from './grid.ts';
 import { markStepInvariant } from './mark-step-invariant.ts';
 import type { PlanNode } from './plan-node.ts';
-import { plan } from './planner.ts';
 import { resolve } from './resolve.ts';
+import { collectSelectors } from './selectors.ts';
 
 const times = { startMs: 1000, endMs: 5000, stepMs: 500, subqueryStepMs: 60_000 };
 const planOf = (text: string): PlanNode => resolve(parseExpression(text), times);
@@ -83,7 +83,7 @@ test('the largest pinned subtrees are step-invariant', () => {
 
 test('selectors ask for exactly the samples that their steps can see', () => {
   const requestsOf = (text: string): (readonly [string, number, number])[] =>
-    plan(parseExpression(text), new Grid(1_000_000, 1_600_000, 60_000), times, 300_000).requests.map(
+    collectSelectors(planOf(text), new Grid(1_000_000, 1_600_000, 60_000), 300_000).requests.map(
       ({ matchers, startMs, endMs }) => [matchers.map(String).join(), startMs, endMs],
     );
   assert.deepEqual(requestsOf('x'), [['__name__="x"', 700_001, 1_600_000]]);
@@ -96,12 +96,8 @@ test('selectors ask for exactly the samples that their steps can see', () => {
 });
 
 test('equal selectors are asked for once', () => {
-  const { requests, indexOf } = plan(
-    parseExpression('rate(x[5m]) / on () rate(x[5m]) + rate(x[5m] offset 1m)'),
-    Grid.instant(1),
-    times,
-    1,
-  );
+  const planned = planOf('rate(x[5m]) / on () rate(x[5m]) + rate(x[5m] offset 1m)');
+  const { requests, indexOf } = collectSelectors(planned, Grid.instant(1), 1);
   assert.equal(requests.length, 2);
   assert.deepEqual([...indexOf.values()], [0, 0, 1]);
 });

@@ -2,7 +2,21 @@
 // selectors (`a / a`) share a request, so that the storage looks the series up once.
 import type { SelectRequest } from '../queryable.ts';
 import { type Grid, referenceMs, subqueryGrid } from './grid.ts';
-import { type InstantSelectorNode, mapChildren, type PlanNode, type RangeSelectorNode } from './plan-node.ts';
+import {
+  type AggregationNode,
+  type InstantSelectorNode,
+  mapChildren,
+  type PlanNode,
+  type RangeSelectorNode,
+} from './plan-node.ts';
+
+/** Steps of an aggregation, as a node and on a grid of their own. */
+export interface AggregationPart {
+  readonly aggregation: AggregationNode;
+  readonly grid: Grid;
+}
+
+export type SplitAggregations = ReadonlyMap<AggregationNode, readonly AggregationPart[]>;
 
 export interface SelectorRequests {
   readonly requests: readonly SelectRequest[];
@@ -10,7 +24,16 @@ export interface SelectorRequests {
   readonly indexOf: ReadonlyMap<PlanNode, number>;
 }
 
-export function collectSelectors(root: PlanNode, grid: Grid, lookbackDeltaMs: number): SelectorRequests {
+/**
+ * `split` names aggregations of which only some steps are evaluated here: their parts stand in for them, each with the grid
+ * that it is evaluated on.
+ */
+export function collectSelectors(
+  root: PlanNode,
+  grid: Grid,
+  lookbackDeltaMs: number,
+  split: SplitAggregations = new Map(),
+): SelectorRequests {
   const requests: SelectRequest[] = [];
   const indexOf = new Map<PlanNode, number>();
   const indexByKey = new Map<string, number>();
@@ -30,11 +53,21 @@ export function collectSelectors(root: PlanNode, grid: Grid, lookbackDeltaMs: nu
   };
 
   const visit = (node: PlanNode, over: Grid): PlanNode => {
+    const parts = node.kind === 'aggregation' ? split.get(node) : undefined;
+    if (parts) {
+      for (const { aggregation, grid: partGrid } of parts) visit(aggregation, partGrid);
+      return node;
+    }
     if (node.kind === 'instant-selector' || node.kind === 'range-selector') add(node, over);
-    const inner =
-      node.kind === 'subquery' ? subqueryGrid(over, node) : node.kind === 'step-invariant' ? over.first() : over;
+    const inner = gridOfChildren(node, over);
     return mapChildren(node, (child) => visit(child, inner));
   };
   visit(root, grid);
   return { requests, indexOf };
+}
+
+/** The steps at which the children of a node are evaluated that is evaluated at those of `grid`. */
+export function gridOfChildren(node: PlanNode, grid: Grid): Grid {
+  if (node.kind === 'subquery') return subqueryGrid(grid, node);
+  return node.kind === 'step-invariant' ? grid.first() : grid;
 }
