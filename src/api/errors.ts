@@ -53,6 +53,13 @@ const typeByCode: Readonly<Record<string, ErrorType>> = {
   HTTP_DISCONNECTED: 'canceled',
   STORAGE_REPLAYING: 'unavailable',
   RPC_CLOSED: 'unavailable',
+  CLUSTER_NOT_JOINED: 'unavailable',
+  CLUSTER_STANDALONE: 'bad_data',
+  CLUSTER_NOT_ACTIVE: 'execution',
+  CLUSTER_TOO_SMALL: 'execution',
+  CLUSTER_ALIVE: 'execution',
+  CLUSTER_REMOVE_SELF: 'bad_data',
+  CLUSTER_UNKNOWN_NODE: 'not_found',
 };
 
 /** What is wrong with the text of a query. */

@@ -1,5 +1,6 @@
 export { answerCall, type ApiAnswer } from './answer.ts';
 export type { AnswerChunks, ApiCall, QueryContext, QueryEndpoint } from './call.ts';
+export { type ClusterControl, clusterStatusHandler, decommissionHandler, removeHandler } from './cluster.ts';
 export { ApiError, errorAnswer, type ErrorType, toApiError } from './errors.ts';
 export { Parameters } from './parameters.ts';
 export {

@@ -19,6 +19,7 @@ import type {
 import type { KernelModules, KeeperStatus, LaneStatus, ReplayReport } from '../storage/index.ts';
 import type { BodyQueue } from './body-queue.ts';
 import { ClusterMember } from './cluster/member.ts';
+import { standaloneStatus } from './cluster/status.ts';
 import { ClusterWriteQueue } from './cluster/write-queue.ts';
 import { formatHostPort, type NodeConfig } from './config.ts';
 import { LaneClient } from './lane-client.ts';
@@ -176,7 +177,9 @@ class Node implements StartedNode {
 
   #joinedMember(): ClusterMember {
     if (this.#member) return this.#member;
-    throw new TimbalaError('CLUSTER_NOT_JOINED', 'this node is starting');
+    throw this.#config.cluster
+      ? new TimbalaError('CLUSTER_NOT_JOINED', 'this node is starting')
+      : new TimbalaError('CLUSTER_STANDALONE', 'this node stands alone; see --peers and --gossip-bind-addr');
   }
 
   get address(): HttpServer['address'] {
@@ -254,6 +257,11 @@ class Node implements StartedNode {
         retention: this.#config.given.retention ?? '10y',
       }),
       metadata: (metric) => this.#lane.peer.call('metadata', { metric }),
+      cluster: {
+        status: async () => (this.#config.cluster ? this.#joinedMember().status() : standaloneStatus(this.#isReady)),
+        decommission: async (isForced) => this.#joinedMember().decommission(isForced),
+        remove: async (target) => this.#joinedMember().remove(target),
+      },
       flush: () => this.#lane.peer.call('flush', undefined),
       compact: () => this.#compactor.peer.call('compact', undefined),
     });

@@ -145,19 +145,19 @@ export const options = {
     schema: hostPort.refine(hasPeerPort, peerPortExpected),
     placeholder: 'HOST:PORT',
     defaultText: `:${gossipPortDefault}`,
-    help: 'address for gossip between nodes (UDP and TCP); the port above it takes their samples and queries (TCP). Given alone, it founds a cluster that others may join',
+    help: 'address for gossip between nodes, UDP and TCP; peers use the TCP port above it. Without --peers it founds a cluster',
   },
   'gossip-advertise-addr': {
     schema: z.union([z.literal('').transform(() => undefined), hostPort.refine(hasPeerPort, peerPortExpected)]),
     placeholder: 'HOST:PORT',
     defaultText: '',
-    help: 'address under which other nodes reach gossip, and the port above it; the first one becomes the name of the node. The bound address or the host name if not given',
+    help: 'where other nodes reach it, and what the node is called from then on; the bound address or the host name if not given',
   },
   peers: {
     schema: z.string().transform(parsePeers),
     placeholder: 'HOST[:PORT],…',
     defaultText: '',
-    help: `gossip addresses of other nodes of the cluster to found or to join, port ${gossipPortDefault} where none is given; the own one may be among them`,
+    help: `gossip addresses of the nodes of a cluster, which may include the own one; port ${gossipPortDefault} if none is given`,
   },
   zone: {
     schema: z.string(),

@@ -3,12 +3,16 @@ import {
   alertsHandler,
   type ApiCall,
   buildInfoHandler,
+  type ClusterControl,
+  clusterStatusHandler,
   configHandler,
+  decommissionHandler,
   exemplarsHandler,
   flagsHandler,
   healthyHandler,
   metadataHandler,
   readyHandler,
+  removeHandler,
   rulesHandler,
   type RuntimeInfo,
   runtimeInfoHandler,
@@ -35,6 +39,7 @@ export interface RouteDependencies {
   collect(): Promise<readonly MetricFamily[]>;
   runtimeInfo(): RuntimeInfo;
   metadata(metric: string | undefined): Promise<readonly MetricMetadata[]>;
+  readonly cluster: ClusterControl;
   /** Writes the head to parts. */
   flush(): Promise<void>;
   /** Merges parts until nothing is left to merge. */
@@ -79,6 +84,10 @@ export function nodeRoutes(dependencies: RouteDependencies): HttpRoute[] {
   add(get, '/api/v1/status/runtimeinfo', runtimeInfoHandler(dependencies.runtimeInfo));
   add(get, '/api/v1/status/flags', flagsHandler(flags));
   add(get, '/api/v1/status/config', configHandler(flags));
+
+  add(get, '/api/v1/status/cluster', clusterStatusHandler(dependencies.cluster));
+  add(['POST'], '/api/v1/admin/cluster/decommission', decommissionHandler(dependencies.cluster));
+  add(['POST'], '/api/v1/admin/cluster/remove', removeHandler(dependencies.cluster));
 
   add(getHead, '/-/healthy', healthyHandler);
   add(getHead, '/-/ready', readyHandler(dependencies.isReady));

@@ -20,6 +20,7 @@ import type { RetentionOption } from '../options.ts';
 import type { StorageStart } from '../roles/index.ts';
 import { gossipAddressOf, peerAddressOf, peerAddressText } from './addresses.ts';
 import { RecordLog } from './record-log.ts';
+import { type ClusterStatusPage, clusterStatusPage } from './status.ts';
 import { type OpenedStore, openReplicaStore, type StorageActors } from './store.ts';
 
 export interface ClusterMemberPorts {
@@ -65,6 +66,8 @@ export class ClusterMember {
   #record: ClusterRecord | undefined;
   #node: ClusterNode | undefined;
   #retry: Timer | undefined;
+  /** Why the last attempt to find the cluster has failed. */
+  #searching = 'the log is being read';
   #isClosed = false;
 
   /**
@@ -185,9 +188,10 @@ export class ClusterMember {
       } catch (error) {
         if (this.#isClosed) return new Promise(() => {});
         if (!passingCodes.some((code) => hasCode(error, code))) throw error;
+        this.#searching = errorMessage(error);
         const nowMs = this.#ports.clock.monotonicMs();
         if (nowMs >= nextLogMs) {
-          this.#ports.log.warn('cluster-not-joined', { reason: errorMessage(error) });
+          this.#ports.log.warn('cluster-not-joined', { reason: this.#searching });
           nextLogMs = nowMs + clusterRetryLogMs;
         }
         await new Promise<void>((resolve) => {
@@ -251,6 +255,39 @@ export class ClusterMember {
   #joinedNode(): ClusterNode {
     if (this.#node) return this.#node;
     throw new TimbalaError('CLUSTER_NOT_JOINED', 'this node has not found its cluster yet; ask another node, or wait');
+  }
+
+  status(): ClusterStatusPage {
+    return clusterStatusPage({
+      name: this.#name,
+      store: this.#opened.store.id,
+      status: this.#node?.status(),
+      searching: this.#searching,
+      gossip: this.#gossip.members(),
+      connections: this.#links.states(),
+    });
+  }
+
+  /** Throws CLUSTER_NOT_ACTIVE, CLUSTER_TOO_SMALL. */
+  async decommission(isForced: boolean): Promise<void> {
+    const node = this.#joinedNode();
+    this.#ports.log.info('cluster-decommission', { node: this.#name, isForced });
+    await node.decommission(isForced);
+  }
+
+  /** Throws CLUSTER_UNKNOWN_NODE, CLUSTER_REMOVE_SELF, CLUSTER_ALIVE. */
+  async remove(target: string): Promise<void> {
+    const node = this.#joinedNode();
+    if (target === this.#name) {
+      throw new TimbalaError('CLUSTER_REMOVE_SELF', `${target} is this node, which lives; decommission it`);
+    }
+    const { members } = node.state.record;
+    if (!members.some(({ name }) => name === target)) {
+      const names = members.map(({ name }) => name).join(', ');
+      throw new TimbalaError('CLUSTER_UNKNOWN_NODE', `no member is called ${target}; there are ${names}`);
+    }
+    this.#ports.log.warn('cluster-remove', { target });
+    await node.remove(target);
   }
 
   /** Ends its part in everything. A restart is no leave: gossip is told so only after a decommission. */
