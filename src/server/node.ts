@@ -274,7 +274,7 @@ class Node implements StartedNode {
       address: formatHostPort(this.#server.address),
       durationMs: Math.round(clock.nowMs() - this.#startMs),
     });
-    if (this.#member) void this.#member.joined.then(() => this.#selfScrape.start()).catch(() => undefined);
+    if (this.#member) void this.#member.active.then(() => this.#selfScrape.start());
     else this.#selfScrape.start();
     void ready.then(
       () => log.info('node-ready', { durationMs: Math.round(clock.nowMs() - this.#startMs) }),
@@ -284,11 +284,13 @@ class Node implements StartedNode {
 
   /** What does not answer is left out: metrics must be had when something is wrong. */
   async #collect(): Promise<MetricFamily[]> {
-    const [lane, keeper] = await Promise.all([
+    const [cluster, lane, keeper] = await Promise.all([
+      this.#member?.collect(),
       this.#lane.peer.call('status', undefined).catch((): LaneStatus | undefined => undefined),
       this.#compactor.peer.call('status', undefined).catch((): KeeperStatus | undefined => undefined),
     ]);
     return this.#metrics.families({
+      cluster,
       lane,
       keeper,
       replay: this.#replay,

@@ -16,6 +16,7 @@ import type { WriteRejection } from '../../storage/index.ts';
 import { type ClusterConfig, formatHostPort } from '../config.ts';
 import { GossipClient } from '../gossip-client.ts';
 import { clusterRetryLogMs, clusterRetryMs, gossipLeaveMs } from '../limits.ts';
+import type { ClusterCollected } from '../metrics/cluster-metrics.ts';
 import type { RetentionOption } from '../options.ts';
 import type { StorageStart } from '../roles/index.ts';
 import { gossipAddressOf, peerAddressOf, peerAddressText } from './addresses.ts';
@@ -54,6 +55,8 @@ const place: Place = (members, previous) =>
 export class ClusterMember {
   /** Resolves when this node takes part in a cluster: its log is replayed, a join may still be confirmed. */
   readonly joined: Promise<ClusterNode>;
+  /** Resolves when it is an active member for the first time. */
+  readonly active: Promise<void>;
   /** Rejects when the node can't go on. Never resolves. */
   readonly failed: Promise<never>;
   readonly #options: ClusterMemberOptions;
@@ -63,6 +66,7 @@ export class ClusterMember {
   readonly #links: PeerConnections;
   readonly #gossip: GossipClient;
   readonly #recordLog: RecordLog;
+  readonly #activated = Promise.withResolvers<void>();
   #record: ClusterRecord | undefined;
   #node: ClusterNode | undefined;
   #retry: Timer | undefined;
@@ -133,6 +137,7 @@ export class ClusterMember {
     const { id, reason } = opened.identity;
     ports.log.info('store-identified', { store: id, reason, node: name, peers: formatHostPort(links.address) });
     this.joined = this.#join();
+    this.active = this.#activated.promise;
     this.failed = Promise.race([
       this.#watch('replica reader', opened.reader.ended),
       this.#watch('gossip', gossip.ended),
@@ -223,6 +228,7 @@ export class ClusterMember {
   #onRecord(record: ClusterRecord): void {
     this.#record = record;
     this.#recordLog.note(record);
+    if (record.isStore(this.#name, this.#opened.store.id, 'active')) this.#activated.resolve();
     const peerAddress = peerAddressText(this.#options.config.gossipAdvertise);
     this.#gossip.setMetadata({ clusterId: record.clusterId, recordHash: record.hash, peerAddress, formats });
     const others = record.members.filter(({ name }) => name !== this.#name);
@@ -266,6 +272,19 @@ export class ClusterMember {
       gossip: this.#gossip.members(),
       connections: this.#links.states(),
     });
+  }
+
+  async collect(): Promise<ClusterCollected> {
+    const { gate } = this.#opened;
+    return {
+      status: this.#node?.status(),
+      counters: this.#node?.counters(),
+      peers: this.#links.counters,
+      links: this.#links.states(),
+      gossip: await this.#gossip.status().catch(() => undefined),
+      appendWaitingBytes: gate.waitingBytes,
+      appendsRefusedCount: gate.refusedCount,
+    };
   }
 
   /** Throws CLUSTER_NOT_ACTIVE, CLUSTER_TOO_SMALL. */

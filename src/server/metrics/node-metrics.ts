@@ -3,6 +3,7 @@
 import { secondMs } from '../../base/index.ts';
 import type { Clock, HttpHandler, ProcessUsage } from '../../ports/index.ts';
 import type { KeeperStatus, LaneStatus, ReplayReport } from '../../storage/index.ts';
+import { type ClusterCollected, clusterFamilies } from './cluster-metrics.ts';
 import { type Histogram, type Metric, type MetricFamily, type MetricType, Registry } from './registry.ts';
 
 // From a cached status page to a query at its limit.
@@ -10,6 +11,8 @@ const requestSecondsBounds = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0
 
 /** What is asked of the other threads at a collection; undefined where one did not answer. */
 export interface CollectedStatus {
+  /** Undefined where the node stands alone. */
+  readonly cluster: ClusterCollected | undefined;
   readonly lane: LaneStatus | undefined;
   readonly keeper: KeeperStatus | undefined;
   readonly replay: ReplayReport | undefined;
@@ -62,13 +65,14 @@ export class NodeMetrics {
   }
 
   families(collected: CollectedStatus): MetricFamily[] {
-    const { lane, keeper, replay } = collected;
+    const { cluster, lane, keeper, replay } = collected;
     return [
       ...this.#registry.families(),
       ...this.#mainFamilies(collected),
       ...(lane ? laneFamilies(lane) : []),
       ...(keeper ? keeperFamilies(keeper) : []),
       ...(replay ? replayFamilies(replay) : []),
+      ...(cluster ? clusterFamilies(cluster) : []),
     ];
   }
 
