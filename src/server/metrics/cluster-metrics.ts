@@ -24,7 +24,7 @@ export interface ClusterCollected {
   readonly appendsRefusedCount: number;
 }
 
-type Helps<Counters> = Readonly<Record<keyof Counters & string, string>>;
+type Helps<Counted> = Readonly<Record<keyof Counted & string, string>>;
 
 const writeHelps: Helps<ClusterCounters['write']> = {
   acknowledged: 'Writes of clients that a quorum had on disk.',
@@ -82,23 +82,25 @@ const gossipHelps: Helps<GossipStatus['counters']> = {
   streamBytesSent: 'Bytes sent on streams.',
 };
 
-/** Families of one set of counters for each label value. */
-function counterFamilies<Counters extends Readonly<Record<string, number>>>(
+type Counters = Readonly<Record<string, number>>;
+
+/** A family for each counter that has a help, with a sample of each set. */
+function counterFamilies(
   prefix: string,
-  helps: Helps<Counters>,
+  helps: Readonly<Record<string, string>>,
   sets: readonly { readonly labels: readonly string[]; readonly counters: Counters }[],
 ): MetricFamily[] {
-  return (Object.keys(helps) as (keyof Counters & string)[]).map((key) => {
+  return Object.entries(helps).map(([key, help]) => {
     const isTime = key.endsWith('Ms');
     const words = (isTime ? `${key.slice(0, -2)}Seconds` : key).replace(
       /[A-Z]/g,
       (letter) => `_${letter.toLowerCase()}`,
     );
     const samples = sets.map(({ labels, counters }) => {
-      const value = counters[key];
+      const value = counters[key] ?? 0;
       return { suffix: '', labels, value: isTime ? value / secondMs : value };
     });
-    return { name: `${prefix}_${words}_total`, type: 'counter', help: helps[key], samples };
+    return { name: `${prefix}_${words}_total`, type: 'counter', help, samples };
   });
 }
 
@@ -115,7 +117,7 @@ function family(
 
 export function clusterFamilies(collected: ClusterCollected): MetricFamily[] {
   const { status, counters, gossip, peers } = collected;
-  const classes = Object.entries(peers).map(([name, each]) => ({ labels: ['class', name], counters: each }));
+  const classes = Object.entries(peers).map(([name, each]) => ({ labels: ['class', name], counters: { ...each } }));
   return [
     family('timbala_cluster_joined', '1 when the node has found its cluster.', [
       single([], Number(status !== undefined)),
