@@ -13,6 +13,7 @@ import {
   uvarint,
   word,
 } from './codec.ts';
+import { layerCodec } from './marks/index.ts';
 
 export const requestHeader = struct({
   clusterId: text,
@@ -40,21 +41,22 @@ const range = struct({ first: uvarint, last: uvarint });
 const windowDigest = struct({ windowStartMs: integer, samplesCount: uvarint, sum: uint128 });
 export const nothing = struct({});
 
-export const marksRequest = struct({ fromMs: integer, toMs: integer });
+/** What the requester knows already: layers by window and shape, as this epoch of the other side told them. */
+export const marksRequest = struct({
+  fromMs: integer,
+  toMs: integer,
+  epoch: uvarint,
+  known: list(struct({ windowStartMs: optional(integer), shape: uvarint })),
+});
 
 export const marksReply = struct({
   isReplaying: boolean,
   /** Counts drops: a read that follows is refused where one of its partitions was dropped since. */
   dropsCount: uvarint,
-  owners: list(text),
-  windows: list(
-    struct({
-      windowStartMs: optional(integer),
-      /** Little-endian bitmap of the partitions marked with nobody listed. */
-      unconfirmed: bytes,
-      confirmed: list(struct({ partition: uvarint, owners: list(uvarint) })),
-    }),
-  ),
+  epoch: uvarint,
+  /** Windows in the range that have marks and are as known. */
+  unchanged: list(optional(integer)),
+  layers: list(layerCodec),
 });
 
 export type MarksReply = Encoded<typeof marksReply>;

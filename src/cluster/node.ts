@@ -81,7 +81,16 @@ export class ClusterNode {
     };
     onRecord(record);
     this.state = new NodeState(
-      { name, store, clock, log, place, decisions: options.decisions ?? decisions, onRecord },
+      {
+        name,
+        store,
+        clock,
+        log,
+        place,
+        decisions: options.decisions ?? decisions,
+        epoch: Math.floor(random.float() * Number.MAX_SAFE_INTEGER),
+        onRecord,
+      },
       record,
     );
     this.#exchange = new Exchange(this.state, links);

@@ -5,6 +5,7 @@ import type { Clock, Log } from '../ports/index.ts';
 import { type LocalStore, type NodeName, type PairKey, pairPartition, type StoreId, windowMs } from './contracts.ts';
 import { type Decisions, type OwnerToken, ownerToken } from './decisions.ts';
 import { MarksTable } from './marks/index.ts';
+import { PartitionSet } from './partition-set.ts';
 import { ClusterRecord, type Member } from './record/index.ts';
 import { type Place, View } from './view.ts';
 
@@ -15,6 +16,8 @@ export interface StateOptions {
   readonly log: Log;
   readonly decisions: Decisions;
   readonly place: Place;
+  /** Another number after every start: what peers know of this node's marks is void then. */
+  readonly epoch: number;
   /** Called with every record that comes into force. */
   readonly onRecord: (record: ClusterRecord) => void;
 }
@@ -25,9 +28,10 @@ export class NodeState {
   readonly clock: Clock;
   readonly log: Log;
   readonly decisions: Decisions;
+  readonly epoch: number;
   readonly marks = new MarksTable();
   /** Partitions of which something may be held. */
-  readonly held = new Set<number>();
+  readonly held = new PartitionSet();
   /** False until the log is replayed and its marks are made. */
   isReady = false;
   /** Counts drops, for reads that began before one. */
@@ -50,6 +54,7 @@ export class NodeState {
     this.clock = options.clock;
     this.log = options.log;
     this.decisions = options.decisions;
+    this.epoch = options.epoch;
     this.#place = options.place;
     this.#onRecord = options.onRecord;
     this.#record = record;
@@ -125,6 +130,8 @@ export class NodeState {
 
   /** Throws where one of the partitions was dropped after the count stood at `dropsCount`: what was to be found may be gone. */
   refuseDropped(partitions: Iterable<number>, dropsCount: number): void {
+    if (dropsCount === this.dropsCount) return;
+    if (this.dropsCount === dropsCount) return;
     for (const partition of partitions) {
       if ((this.#droppedAt.get(partition) ?? 0) > dropsCount) {
         throw new TimbalaError('PEER_DROPPED', `partition ${partition} was handed over meanwhile; ask again`);
@@ -179,8 +186,9 @@ export class NodeState {
       before.ownerTokens(partition).includes(owner) && after.ownerTokens(partition).includes(owner);
     this.marks.retain(stays);
     for (const partition of this.held) {
-      const owners = [before, after].map((view) => view.ownerTokens(partition));
-      if (this.decisions.remarks(owners[0] ?? [], owners[1] ?? [])) this.marks.markPartition(partition);
+      if (this.decisions.remarks(before.ownerTokens(partition), after.ownerTokens(partition))) {
+        this.marks.markPartition(partition);
+      }
     }
     this.#noteLosses();
   }
@@ -203,10 +211,10 @@ export class NodeState {
   #settle(): void {
     const { self } = this;
     if (!self || !this.isReady || !this.isMember) return;
+    const open = this.#record.losses.filter((loss) => !self.cleared.includes(loss));
+    if (open.length === 0 && self.alone === 0) return;
     const oldest = this.marks.oldestSince();
-    const cleared = this.#record.losses.filter(
-      (loss) => !self.cleared.includes(loss) && (this.#lossesHeardAt.get(loss) ?? Number.POSITIVE_INFINITY) < oldest,
-    );
+    const cleared = open.filter((loss) => (this.#lossesHeardAt.get(loss) ?? Number.POSITIVE_INFINITY) < oldest);
     const endsAlone = self.alone > 0 && this.#companyAt !== undefined && this.#companyAt < oldest;
     if (cleared.length === 0 && !endsAlone) return;
     const change = this.#changes.then(() =>

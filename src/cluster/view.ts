@@ -1,4 +1,7 @@
 // A record's view: who owns which partition, by the record's active members. Replaced as a whole when the record changes.
+//
+// Partitions with the same owners share one `Owners` object: writes group by it, plans remember by it. A look-up is one array
+// read after the first.
 import type { NodeName, RecordHash } from './contracts.ts';
 import { type OwnerToken, ownerToken, replicasCount } from './decisions.ts';
 import type { PlacedMember } from './placement/index.ts';
@@ -13,11 +16,19 @@ export interface PartitionOrder {
 /** Places members anew, given the placement that was (to derive from) where there was one. */
 export type Place = (members: readonly PlacedMember[], previous: PartitionOrder | undefined) => PartitionOrder;
 
+/** Owners of one or many partitions, first choice first. */
+export interface Owners {
+  readonly names: readonly NodeName[];
+  readonly tokens: readonly OwnerToken[];
+}
+
 export class View {
   readonly hash: RecordHash;
   readonly placement: PartitionOrder;
   readonly #record: ClusterRecord;
   readonly #tokens = new Map<NodeName, OwnerToken>();
+  readonly #ofPartition: (Owners | undefined)[] = [];
+  readonly #byNames = new Map<string, Owners>();
 
   constructor(record: ClusterRecord, place: Place, previous: View | undefined) {
     this.hash = record.viewHash;
@@ -37,15 +48,32 @@ export class View {
     return this.#tokens.get(name) ?? '';
   }
 
-  owners(partition: number): readonly NodeName[] {
-    return this.placement
+  ownersOf(partition: number): Owners {
+    // Without gaps, which would turn the array into a hash table.
+    while (this.#ofPartition.length <= partition) this.#ofPartition.push(undefined);
+    return (this.#ofPartition[partition] ??= this.#lookUp(partition));
+  }
+
+  #lookUp(partition: number): Owners {
+    const names = this.placement
       .owners(partition)
       .slice(0, replicasCount)
       .map(({ name }) => name);
+    const key = names.join('\n');
+    let owners = this.#byNames.get(key);
+    if (!owners) {
+      owners = { names, tokens: names.map((name) => this.token(name)) };
+      this.#byNames.set(key, owners);
+    }
+    return owners;
+  }
+
+  owners(partition: number): readonly NodeName[] {
+    return this.ownersOf(partition).names;
   }
 
   ownerTokens(partition: number): readonly OwnerToken[] {
-    return this.owners(partition).map((name) => this.token(name));
+    return this.ownersOf(partition).tokens;
   }
 
   isOwner(name: NodeName, partition: number): boolean {

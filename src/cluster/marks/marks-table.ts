@@ -1,16 +1,19 @@
-// Marks: which of what a node holds some owner may lack. A mark stands for a pair, or for a whole partition (`remark`, when
-// its owners change), and lists the owners that have since confirmed, under the same view, all that was held of it.
+// Marks: which of what a node holds some owner may lack. A mark stands for a pair, or for a whole partition (`markPartition`,
+// when its owners change), and lists the owners that have since confirmed, under the same view, all that was held of it.
 //
 // - Marking more than needed is always safe, listing or clearing more never is.
 // - A written sample empties its pair's list. A partition's mark stands for what was held when it was made; what is written
 //   later has a mark of its pair. Copies between nodes mark nothing: their sender is marked until all owners have them.
 // - Every mark has a version; a confirmation counts only for the version for which it was asked.
-// - In memory: at most `pairsOfPartitionMax` marks of pairs for each partition; more are folded into one of the partition.
-import { decode, encode, integer, list, optional, struct, text, uvarint } from '../codec.ts';
-import { type PairKey, pairKey, pairPartition, pairWindowStartMs, type Scope, windowMs } from '../contracts.ts';
+// - In memory: layers of at most `windowsMax` windows; the oldest gives way, its marks becoming marks of whole partitions.
+import { decode, encode, list, struct, text } from '../codec.ts';
+import { type PairKey, type Scope, windowMs } from '../contracts.ts';
 import type { OwnerToken } from '../decisions.ts';
+import { MarkLayer, nobodyListed, notMarked, OwnerLists, type ToldLayer } from './layer.ts';
+import { layerCodec, packLayer, unpackLayer } from './told.ts';
 
-const pairsOfPartitionMax = 64;
+const partitionsMax = 65_536;
+const windowsMax = 16;
 
 export interface Mark {
   /** Changes whenever the list is emptied. */
@@ -24,27 +27,25 @@ export interface ScopedMark extends Mark {
   readonly scope: Scope;
 }
 
-const marksCodec = struct({
-  viewHash: text,
-  owners: list(text),
-  marks: list(struct({ partition: uvarint, windowStartMs: optional(integer), confirmed: list(uvarint) })),
-});
+const marksCodec = struct({ viewHash: text, layers: list(layerCodec) });
 
 export class MarksTable {
-  /** By partition: the mark of all of it, and those of its pairs. */
-  readonly #partitions = new Map<number, { whole: Mark | undefined; pairs: Map<PairKey, Mark> }>();
+  readonly #lists = new OwnerLists();
+  readonly #whole = new MarkLayer(undefined);
+  readonly #windows = new Map<number, MarkLayer>();
   #history = 0;
-  #count = 0;
+  #shape = 0;
 
   get count(): number {
-    return this.#count;
+    let count = this.#whole.count;
+    for (const layer of this.#windows.values()) count += layer.count;
+    return count;
   }
 
   /** How many marks are of pairs, and how many of whole partitions. */
   kinds(): { pairsCount: number; partitionsCount: number } {
-    let partitionsCount = 0;
-    for (const { whole } of this.#partitions.values()) if (whole) partitionsCount++;
-    return { pairsCount: this.#count - partitionsCount, partitionsCount };
+    const partitionsCount = this.#whole.count;
+    return { pairsCount: this.count - partitionsCount, partitionsCount };
   }
 
   /** Grows with every mark made and every list emptied. */
@@ -52,126 +53,155 @@ export class MarksTable {
     return this.#history;
   }
 
-  #of(partition: number): { whole: Mark | undefined; pairs: Map<PairKey, Mark> } {
-    let marks = this.#partitions.get(partition);
-    if (!marks) {
-      marks = { whole: undefined, pairs: new Map() };
-      this.#partitions.set(partition, marks);
-    }
-    return marks;
+  *#layers(): Generator<MarkLayer> {
+    yield this.#whole;
+    yield* this.#windows.values();
   }
 
-  /** A client's samples come to these pairs: call it before they are appended, so that no drop falls in between. */
-  markWritten(pairs: Iterable<PairKey>): void {
-    for (const pair of pairs) {
-      const { pairs: marks } = this.#of(pairPartition(pair));
-      const mark = marks.get(pair);
-      if (!mark) this.#count++;
-      const version = ++this.#history;
-      marks.set(pair, { version, since: mark?.since ?? version, confirmed: [] });
-      if (marks.size > pairsOfPartitionMax) this.markPartition(pairPartition(pair));
+  #layerOf(windowStartMs: number | undefined): MarkLayer | undefined {
+    return windowStartMs === undefined ? this.#whole : this.#windows.get(windowStartMs);
+  }
+
+  /** The layer of a window; undefined where it would be the oldest of too many. */
+  #layerFor(windowStartMs: number): MarkLayer | undefined {
+    const known = this.#windows.get(windowStartMs);
+    if (known) return known;
+    if (this.#windows.size >= windowsMax) {
+      const oldest = Math.min(...this.#windows.keys());
+      if (oldest > windowStartMs) return undefined;
+      for (const partition of this.#windows.get(oldest)?.partitions() ?? []) this.markPartition(partition);
+      this.#windows.delete(oldest);
     }
+    const layer = new MarkLayer(windowStartMs);
+    this.#windows.set(windowStartMs, layer);
+    return layer;
+  }
+
+  #changed(layer: MarkLayer): void {
+    layer.shape = ++this.#shape;
+  }
+
+  /** A client's samples came to these pairs, each named once or more. */
+  markWritten(pairs: Iterable<PairKey>): void {
+    let windowNumber = Number.NaN;
+    let layer: MarkLayer | undefined;
+    for (const pair of pairs) {
+      const number = Math.floor(pair / partitionsMax);
+      if (number !== windowNumber) {
+        windowNumber = number;
+        layer = this.#layerFor(number * windowMs);
+      }
+      const partition = pair - number * partitionsMax;
+      if (layer) this.#mark(layer, partition);
+      else this.markPartition(partition);
+    }
+  }
+
+  #mark(layer: MarkLayer, partition: number): void {
+    const version = ++this.#history;
+    const since = layer.isMarked(partition) ? (layer.sinces[partition] ?? version) : version;
+    if (layer.set(partition, nobodyListed, version, since)) this.#changed(layer);
   }
 
   /** Marks all that is held of a partition; marks of its pairs are contained in it. */
   markPartition(partition: number): void {
-    const marks = this.#of(partition);
-    const since = [marks.whole, ...marks.pairs.values()].reduce(
-      (oldest, mark) => Math.min(oldest, mark?.since ?? oldest),
-      ++this.#history,
-    );
-    this.#count += 1 - marks.pairs.size - (marks.whole ? 1 : 0);
-    marks.pairs.clear();
-    marks.whole = { version: this.#history, since, confirmed: [] };
+    let since = ++this.#history;
+    for (const layer of this.#layers()) {
+      if (!layer.isMarked(partition)) continue;
+      since = Math.min(since, layer.sinces[partition] ?? since);
+      if (layer !== this.#whole) this.#clear(layer, partition);
+    }
+    if (this.#whole.set(partition, nobodyListed, this.#history, since)) this.#changed(this.#whole);
   }
 
   /** The owners of partitions have changed: keeps only those listed that `stays` says own it as before. */
   retain(stays: (partition: number, owner: OwnerToken) => boolean): void {
-    for (const [partition, marks] of this.#partitions) {
-      const keep = (mark: Mark): Mark => ({
-        ...mark,
-        confirmed: mark.confirmed.filter((owner) => stays(partition, owner)),
-      });
-      if (marks.whole) marks.whole = keep(marks.whole);
-      for (const [pair, mark] of marks.pairs) marks.pairs.set(pair, keep(mark));
+    for (const layer of this.#layers()) {
+      for (const partition of layer.partitions()) {
+        const listed = this.#lists.ownersOf(layer.lists[partition] ?? notMarked);
+        const kept = listed.filter((owner) => stays(partition, owner));
+        if (kept.length === listed.length) continue;
+        layer.lists[partition] = this.#lists.numberOf(kept);
+        this.#changed(layer);
+      }
     }
   }
 
-  get(scope: Scope): Mark | undefined {
-    const marks = this.#partitions.get(scope.partition);
-    return scope.windowStartMs === undefined
-      ? marks?.whole
-      : marks?.pairs.get(pairKey(scope.partition, scope.windowStartMs));
+  get({ partition, windowStartMs }: Scope): Mark | undefined {
+    const layer = this.#layerOf(windowStartMs);
+    return layer?.isMarked(partition) ? this.#at(layer, partition) : undefined;
+  }
+
+  #at(layer: MarkLayer, partition: number): ScopedMark {
+    return {
+      scope: { partition, windowStartMs: layer.windowStartMs },
+      version: layer.versions[partition] ?? 0,
+      since: layer.sinces[partition] ?? 0,
+      confirmed: this.#lists.ownersOf(layer.lists[partition] ?? notMarked),
+    };
   }
 
   /** Lists an owner, if the mark is still the one for which it was asked. */
-  confirm(scope: Scope, version: number, owner: OwnerToken): void {
-    const mark = this.get(scope);
-    if (mark?.version !== version || mark.confirmed.includes(owner)) return;
-    this.#set(scope, { ...mark, confirmed: [...mark.confirmed, owner] });
+  confirm({ partition, windowStartMs }: Scope, version: number, owner: OwnerToken): void {
+    const layer = this.#layerOf(windowStartMs);
+    if (!layer?.isMarked(partition) || layer.versions[partition] !== version) return;
+    const listed = this.#lists.ownersOf(layer.lists[partition] ?? notMarked);
+    if (listed.includes(owner)) return;
+    layer.lists[partition] = this.#lists.numberOf([...listed, owner]);
+    this.#changed(layer);
   }
 
-  #set(scope: Scope, mark: Mark): void {
-    const marks = this.#of(scope.partition);
-    if (scope.windowStartMs === undefined) marks.whole = mark;
-    else marks.pairs.set(pairKey(scope.partition, scope.windowStartMs), mark);
+  clear({ partition, windowStartMs }: Scope): void {
+    const layer = this.#layerOf(windowStartMs);
+    if (layer?.isMarked(partition)) this.#clear(layer, partition);
   }
 
-  clear(scope: Scope): void {
-    const marks = this.#partitions.get(scope.partition);
-    if (!marks || !this.get(scope)) return;
-    this.#count--;
-    if (scope.windowStartMs === undefined) marks.whole = undefined;
-    else marks.pairs.delete(pairKey(scope.partition, scope.windowStartMs));
-    if (!marks.whole && marks.pairs.size === 0) this.#partitions.delete(scope.partition);
+  #clear(layer: MarkLayer, partition: number): void {
+    layer.clear(partition);
+    this.#changed(layer);
+    if (layer.count === 0 && layer.windowStartMs !== undefined) this.#windows.delete(layer.windowStartMs);
   }
 
   isMarked(partition: number): boolean {
-    return this.#partitions.has(partition);
-  }
-
-  *marksOf(partition: number): Generator<ScopedMark> {
-    const marks = this.#partitions.get(partition);
-    if (marks?.whole) yield { ...marks.whole, scope: { partition, windowStartMs: undefined } };
-    for (const [pair, mark] of marks?.pairs ?? []) {
-      yield { ...mark, scope: { partition, windowStartMs: pairWindowStartMs(pair) } };
-    }
+    for (const layer of this.#layers()) if (layer.isMarked(partition)) return true;
+    return false;
   }
 
   *all(): Generator<ScopedMark> {
-    for (const partition of this.#partitions.keys()) yield* this.marksOf(partition);
+    for (const layer of this.#layers()) yield* this.#marksIn(layer);
+  }
+
+  *#marksIn(layer: MarkLayer): Generator<ScopedMark> {
+    for (const partition of layer.partitions()) yield this.#at(layer, partition);
+  }
+
+  #inRange(fromMs: number, toMs: number): MarkLayer[] {
+    const windows = [...this.#windows.values()].filter(
+      ({ windowStartMs = 0 }) => windowStartMs <= toMs && windowStartMs + windowMs > fromMs,
+    );
+    return this.#whole.count > 0 ? [this.#whole, ...windows] : windows;
   }
 
   /** Marks that stand for anything in the closed range. */
   *inRange(fromMs: number, toMs: number): Generator<ScopedMark> {
-    for (const mark of this.all()) {
-      const { windowStartMs } = mark.scope;
-      if (windowStartMs === undefined || (windowStartMs <= toMs && windowStartMs + windowMs > fromMs)) yield mark;
-    }
+    for (const layer of this.#inRange(fromMs, toMs)) yield* this.#marksIn(layer);
+  }
+
+  /** The same for readers. A layer that has not changed since the last call is the same object as then. */
+  told(fromMs: number, toMs: number): ToldLayer[] {
+    return this.#inRange(fromMs, toMs).map((layer) => layer.told(this.#lists.all));
   }
 
   /** The oldest mark's `since`; infinite where nothing is marked. */
   oldestSince(): number {
     let oldest = Number.POSITIVE_INFINITY;
-    for (const { since } of this.all()) oldest = Math.min(oldest, since);
+    for (const layer of this.#layers()) oldest = Math.min(oldest, layer.oldestSince());
     return oldest;
   }
 
   encode(viewHash: string): Uint8Array {
-    const owners: OwnerToken[] = [];
-    const numbers = new Map<OwnerToken, number>();
-    const marks = [...this.all()].map(({ scope, confirmed }) => ({
-      ...scope,
-      confirmed: confirmed.map((owner) => {
-        let number = numbers.get(owner);
-        if (number === undefined) {
-          number = owners.push(owner) - 1;
-          numbers.set(owner, number);
-        }
-        return number;
-      }),
-    }));
-    return encode(marksCodec, { viewHash, owners, marks });
+    const layers = [...this.#layers()].map((layer) => packLayer(layer.told(this.#lists.all)));
+    return encode(marksCodec, { viewHash, layers });
   }
 
   /**
@@ -179,12 +209,17 @@ export class MarksTable {
    * nothing of what changed between the two: the caller then marks all that is held.
    */
   load(encoded: Uint8Array): { viewHash: string } {
-    const { viewHash, owners, marks } = decode(marksCodec, encoded);
-    for (const { partition, windowStartMs, confirmed } of marks) {
-      const version = ++this.#history;
-      if (!this.get({ partition, windowStartMs })) this.#count++;
-      const listed = confirmed.map((number) => owners[number]).filter((owner) => owner !== undefined);
-      this.#set({ partition, windowStartMs }, { version, since: version, confirmed: listed });
+    const { viewHash, layers } = decode(marksCodec, encoded);
+    for (const packed of layers) {
+      const { windowStartMs, lists, owners } = unpackLayer(packed);
+      const layer = windowStartMs === undefined ? this.#whole : this.#layerFor(windowStartMs);
+      for (const [partition, number] of lists.entries()) {
+        if (number === notMarked) continue;
+        const version = ++this.#history;
+        if (layer) layer.set(partition, this.#lists.numberOf(owners[number] ?? []), version, version);
+        else this.markPartition(partition);
+      }
+      if (layer) this.#changed(layer);
     }
     return { viewHash };
   }

@@ -1,11 +1,29 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { windowMs } from '../contracts.ts';
-import { type HeardMarks, partitionsIn, planEverything, type PlanInput, planRead, segmentsOf } from './plan.ts';
+import {
+  type HeardMarks,
+  partitionsIn,
+  planEverything,
+  type PlanInput,
+  PlanMemory,
+  planRead,
+  segmentsOf,
+} from './plan.ts';
 
 const none: HeardMarks = new Map();
 const marksOf = (windowStartMs: number | undefined, partition: number, confirmed: string[] = []): HeardMarks =>
-  new Map([[windowStartMs, new Map([[partition, confirmed]])]]);
+  new Map([
+    [
+      windowStartMs,
+      {
+        lists: Uint16Array.from({ length: partition + 1 }, (_, at) => (at === partition ? 2 : 0)),
+        owners: [[], [], confirmed],
+      },
+    ],
+  ]);
+
+const owners = ['a', 'b', 'c'];
 
 function input(heard: Record<string, HeardMarks>, change: Partial<PlanInput> = {}): PlanInput {
   return {
@@ -13,7 +31,7 @@ function input(heard: Record<string, HeardMarks>, change: Partial<PlanInput> = {
     toMs: 3 * windowMs - 1,
     partitionsCount: 2,
     heard: new Map(Object.entries(heard)),
-    owners: () => ['a', 'b', 'c'],
+    owners: () => owners,
     token: (name) => `${name}/1`,
     rank: () => 0,
     maySpare: false,
@@ -104,4 +122,22 @@ test('everything from everyone asks every heard node for every partition', () =>
   assert.deepEqual([...sources.keys()], ['a', 'd']);
   for (const [segment] of sources.values())
     assert.deepEqual([...partitionsIn(segment?.partitions ?? new Uint8Array(0))].slice(0, 2), [0, 1]);
+});
+
+test('one memory gives what planning anew gives, and follows the marks', () => {
+  const memory = new PlanMemory();
+  const marks = marksOf(windowMs, 1);
+  const before = input({ a: none, b: none, d: marks });
+  assert.deepEqual(planRead(before, memory), planRead(before));
+  const [first] = planRead(before, memory).sources.get('d') ?? [];
+  const [again] = planRead(before, memory).sources.get('d') ?? [];
+  assert.equal(again?.partitions, first?.partitions);
+  for (const after of [
+    input({ a: none, b: none, d: marksOf(windowMs, 0) }),
+    input({ a: none, d: marks }),
+    input({ a: marks, b: none, d: marks }, { maySpare: true }),
+    input({ a: marks, b: none, d: marks }, { maySpare: true, unsparable: new Set(['d']) }),
+  ]) {
+    assert.deepEqual(planRead(after, memory), planRead(after));
+  }
 });

@@ -6,9 +6,10 @@
 // owner, which then has the sample), or none does, and every owner has it.
 import { type NodeName, type ReadSegment, windowMs } from '../contracts.ts';
 import type { OwnerToken } from '../decisions.ts';
+import type { HeardLayer } from '../marks/index.ts';
 
-/** A node's marks in a range: by window (undefined: all windows) and partition the owners listed. */
-export type HeardMarks = ReadonlyMap<number | undefined, ReadonlyMap<number, readonly OwnerToken[]>>;
+/** A node's marks in a range, by window (undefined: of whole partitions). */
+export type HeardMarks = ReadonlyMap<number | undefined, HeardLayer>;
 
 export interface PlanInput {
   readonly fromMs: number;
@@ -16,6 +17,7 @@ export interface PlanInput {
   readonly partitionsCount: number;
   /** Members that were heard, with their marks. */
   readonly heard: ReadonlyMap<NodeName, HeardMarks>;
+  /** The same array for partitions with the same owners. */
   owners(partition: number): readonly NodeName[];
   token(name: NodeName): OwnerToken;
   /** Owners are tried in this order; the first is the cheapest to read. */
@@ -32,6 +34,9 @@ export interface ReadPlan {
   readonly ownerlessCount: number;
 }
 
+/** Of segments: an open window, the one before it, and what lies without marks, at two nodes heard or at three. */
+const plansRemembered = 16;
+
 /** Cuts the range where marks begin and end: windows with marks apart, what lies between them together. */
 export function segmentsOf(fromMs: number, toMs: number, heard: ReadonlyMap<NodeName, HeardMarks>): [number, number][] {
   const starts = new Set<number>();
@@ -47,14 +52,31 @@ export function segmentsOf(fromMs: number, toMs: number, heard: ReadonlyMap<Node
   return begins.map((begin, index) => [begin, (begins[index + 1] ?? toMs + 1) - 1]);
 }
 
-/** The nodes to be read for one partition in one segment. */
-function sourcesOf(input: PlanInput, partition: number, beginMs: number): readonly NodeName[] {
-  const markers = new Map<NodeName, (readonly OwnerToken[])[]>();
+/** What one member has told that matters in a segment. */
+interface Teller {
+  readonly name: NodeName;
+  readonly whole: HeardLayer | undefined;
+  readonly window: HeardLayer | undefined;
+}
+
+function tellersOf(heard: ReadonlyMap<NodeName, HeardMarks>, beginMs: number): Teller[] {
   const windowStartMs = Math.floor(beginMs / windowMs) * windowMs;
-  for (const [name, marks] of input.heard) {
-    const lists = [marks.get(undefined)?.get(partition), marks.get(windowStartMs)?.get(partition)].filter(
-      (list) => list !== undefined,
-    );
+  return [...heard].map(([name, marks]) => ({
+    name,
+    whole: marks.get(undefined),
+    window: marks.get(windowStartMs),
+  }));
+}
+
+/** The nodes to be read for a partition in one segment. */
+function sourcesOf(input: PlanInput, partition: number, tellers: readonly Teller[]): readonly NodeName[] {
+  const markers = new Map<NodeName, (readonly OwnerToken[])[]>();
+  for (const { name, whole, window } of tellers) {
+    const lists: (readonly OwnerToken[])[] = [];
+    for (const layer of [whole, window]) {
+      const number = layer?.lists[partition] ?? 0;
+      if (number > 0) lists.push(layer?.owners[number] ?? []);
+    }
     if (lists.length > 0) markers.set(name, lists);
   }
   const owners = input
@@ -73,28 +95,97 @@ function sourcesOf(input: PlanInput, partition: number, beginMs: number): readon
   return chosen === undefined ? others : [chosen, ...read];
 }
 
-export function planRead(input: PlanInput): ReadPlan {
+/** Who serves which partitions in one segment. */
+interface SegmentPlan {
+  readonly partitions: ReadonlyMap<NodeName, Uint8Array>;
+  readonly ownerlessCount: number;
+}
+
+/** Partitions alike in owners and in what was told of them have the same sources: those are worked out once. */
+function planSegment(input: PlanInput, tellers: readonly Teller[]): SegmentPlan {
+  const bitmaps = new Map<NodeName, Uint8Array>();
+  const bitmapOf = (name: NodeName): Uint8Array => {
+    let bitmap = bitmaps.get(name);
+    if (!bitmap) {
+      bitmap = new Uint8Array((input.partitionsCount + 7) >> 3);
+      bitmaps.set(name, bitmap);
+    }
+    return bitmap;
+  };
+  const layers = tellers.flatMap(({ whole, window }) => [whole, window]).filter((layer) => layer !== undefined);
+  const byOwners = new Map<readonly NodeName[], Map<string, readonly Uint8Array[]>>();
+  let ownerlessCount = 0;
+  for (let partition = 0; partition < input.partitionsCount; partition++) {
+    const owners = input.owners(partition);
+    let known = byOwners.get(owners);
+    if (!known) {
+      known = new Map();
+      byOwners.set(owners, known);
+    }
+    let told = '';
+    for (const [index, { lists }] of layers.entries()) {
+      const number = lists[partition] ?? 0;
+      if (number > 0) told += `${index}:${number} `;
+    }
+    let read = known.get(told);
+    if (!read) {
+      read = sourcesOf(input, partition, tellers).map(bitmapOf);
+      known.set(told, read);
+    }
+    for (const bitmap of read) bitmap[partition >> 3] = (bitmap[partition >> 3] ?? 0) | (1 << (partition & 7));
+    if (!owners.some((name) => input.heard.has(name))) ownerlessCount++;
+  }
+  return { partitions: bitmaps, ownerlessCount };
+}
+
+/**
+ * Remembers the plans of segments: while nobody's marks change, one query is planned as the one before was. Marks are known by
+ * the identity of their layers. Of one view and one reading node; make another when the view changes.
+ */
+export class PlanMemory {
+  readonly #known: { readonly key: readonly unknown[]; readonly plan: SegmentPlan }[] = [];
+
+  of(input: PlanInput, tellers: readonly Teller[]): SegmentPlan {
+    const key = [
+      input.maySpare,
+      [...input.unsparable].join('\n'),
+      ...tellers.flatMap(({ name, whole, window }) => [name, whole, window]),
+    ];
+    const isSame = (other: readonly unknown[]): boolean =>
+      other.length === key.length && other.every((part, index) => part === key[index]);
+    const found = this.#known.find((entry) => isSame(entry.key));
+    if (found) return found.plan;
+    const plan = planSegment(input, tellers);
+    this.#known.unshift({ key, plan });
+    this.#known.length = Math.min(this.#known.length, plansRemembered);
+    return plan;
+  }
+}
+
+export function planRead(input: PlanInput, memory: PlanMemory = new PlanMemory()): ReadPlan {
   const sources = new Map<NodeName, ReadSegment[]>();
   let ownerlessCount = 0;
-  const bytesCount = (input.partitionsCount + 7) >> 3;
+  let last: { plan: SegmentPlan; fromMs: number; toMs: number } | undefined;
+  const end = (): void => {
+    if (!last) return;
+    const { plan, fromMs, toMs } = last;
+    for (const [name, partitions] of plan.partitions) {
+      const segments = sources.get(name) ?? [];
+      segments.push({ fromMs, toMs, partitions });
+      sources.set(name, segments);
+    }
+    ownerlessCount += plan.ownerlessCount;
+  };
   for (const [fromMs, toMs] of segmentsOf(input.fromMs, input.toMs, input.heard)) {
-    const bitmaps = new Map<NodeName, Uint8Array>();
-    for (let partition = 0; partition < input.partitionsCount; partition++) {
-      const read = sourcesOf(input, partition, fromMs);
-      if (!input.owners(partition).some((name) => input.heard.has(name))) ownerlessCount++;
-      for (const name of read) {
-        let bitmap = bitmaps.get(name);
-        if (!bitmap) {
-          bitmap = new Uint8Array(bytesCount);
-          bitmaps.set(name, bitmap);
-        }
-        bitmap[partition >> 3] = (bitmap[partition >> 3] ?? 0) | (1 << (partition & 7));
-      }
+    const plan = memory.of(input, tellersOf(input.heard, fromMs));
+    if (last?.plan === plan) {
+      last.toMs = toMs;
+      continue;
     }
-    for (const [name, partitions] of bitmaps) {
-      sources.set(name, [...(sources.get(name) ?? []), { fromMs, toMs, partitions }]);
-    }
+    end();
+    last = { plan, fromMs, toMs };
   }
+  end();
   return { sources, ownerlessCount };
 }
 

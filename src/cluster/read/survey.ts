@@ -1,20 +1,34 @@
 // The first half of a read: every member is asked for its marks in the range, before any data is read. Says who was heard,
 // and whether the answer may do without the rest.
+//
+// What members tell is kept, by window: "as before" takes 16 bytes in place of up to 130 KB, and plans are remembered by it.
 import { errorMessage, TimbalaError } from '../../base/index.ts';
-import type { NodeName } from '../contracts.ts';
-import type { OwnerToken } from '../decisions.ts';
+import type { Encoded } from '../codec.ts';
+import { type NodeName, windowMs } from '../contracts.ts';
 import type { Exchange, Question } from '../exchange.ts';
+import { packLayer, type ToldLayer, unpackLayer } from '../marks/index.ts';
 import { type MarksReply, marksReply, marksRequest } from '../messages.ts';
 import type { NodeState } from '../state.ts';
 import type { ClusterTiming } from '../timing.ts';
-import { type HeardMarks, partitionsIn } from './plan.ts';
+import type { HeardMarks } from './plan.ts';
 
-const marksQuestion: Question<{ fromMs: number; toMs: number }, MarksReply> = {
+type MarksRequest = Encoded<typeof marksRequest>;
+
+const marksQuestion: Question<MarksRequest, MarksReply> = {
   kind: 'marks',
   topic: 'marks',
   request: marksRequest,
   reply: marksReply,
 };
+
+/** Kept of each member: more windows than it has marks of. */
+const layersKeptMax = 20;
+
+/** What a member told last. */
+interface Told {
+  readonly epoch: number;
+  readonly layers: ReadonlyMap<number | undefined, ToldLayer>;
+}
 
 export interface Heard {
   readonly marks: HeardMarks;
@@ -37,11 +51,13 @@ export class Surveyor {
   readonly #exchange: Exchange;
   readonly #timing: ClusterTiming;
 
+  readonly #told = new Map<NodeName, Told>();
+
   constructor(state: NodeState, exchange: Exchange, timing: ClusterTiming) {
     this.#state = state;
     this.#exchange = exchange;
     this.#timing = timing;
-    exchange.answer(marksQuestion, async ({ body }) => ({ body: this.#ownMarks(body.fromMs, body.toMs) }));
+    exchange.answer(marksQuestion, async ({ body }) => ({ body: this.#tell(body) }));
   }
 
   /** Asks every member but those excluded. The record may be another one when it resolves: compare the view before and after. */
@@ -54,9 +70,10 @@ export class Surveyor {
         try {
           const failure = excluded.get(name);
           if (failure !== undefined) throw new TimbalaError('PEER_FAILED', failure);
-          const reply = name === self ? this.#ownMarks(fromMs, toMs) : await this.#askMarks(name, store, fromMs, toMs);
-          if (reply.isReplaying) throw new TimbalaError('PEER_REPLAYING', `${name} is replaying its log`);
-          heard.set(name, { marks: heardMarks(reply), dropsCount: reply.dropsCount });
+          heard.set(
+            name,
+            name === self ? this.#ownMarks(fromMs, toMs) : await this.#askMarks(name, store, fromMs, toMs),
+          );
         } catch (error) {
           unheard.push(`${name} (${alone > 0 ? 'may alone hold samples; ' : ''}${errorMessage(error)})`);
         }
@@ -72,75 +89,79 @@ export class Surveyor {
         ...losses.map((store) => `store ${store} was lost and is not yet made up for; samples may be missing`),
       );
     }
-    return { heard, warnings, maySpare: leftOut === 0 };
+    // In one order whoever answered first: plans are remembered by it.
+    const ordered = new Map([...heard].sort(([a], [b]) => (a < b ? -1 : 1)));
+    return { heard: ordered, warnings, maySpare: leftOut === 0 };
   }
 
-  async #askMarks(name: NodeName, store: string, fromMs: number, toMs: number): Promise<MarksReply> {
-    const answer = await this.#exchange.ask(name, marksQuestion, { fromMs, toMs }, this.#timing.askDeadlineMs);
+  #ownMarks(fromMs: number, toMs: number): Heard {
+    const { marks, isReady, dropsCount, name } = this.#state;
+    if (!isReady) throw new TimbalaError('PEER_REPLAYING', `${name} is replaying its log`);
+    return { marks: byWindow(marks.told(fromMs, toMs)), dropsCount };
+  }
+
+  async #askMarks(name: NodeName, store: string, fromMs: number, toMs: number): Promise<Heard> {
+    const told = this.#told.get(name);
+    const known = [...(told?.layers.values() ?? [])].filter((layer) => isInRange(layer, fromMs, toMs));
+    const answer = await this.#exchange.ask(
+      name,
+      marksQuestion,
+      {
+        fromMs,
+        toMs,
+        epoch: told?.epoch ?? 0,
+        known: known.map(({ windowStartMs, shape }) => ({ windowStartMs, shape })),
+      },
+      this.#timing.askDeadlineMs,
+    );
     if (answer.store !== store || answer.viewHash !== this.#state.view.hash) {
       throw new TimbalaError('PEER_CHANGED', `${name} answered as another store or under another record`);
     }
-    return answer.body;
+    const { isReplaying, dropsCount, epoch, unchanged, layers } = answer.body;
+    if (isReplaying) throw new TimbalaError('PEER_REPLAYING', `${name} is replaying its log`);
+    const byStart = byWindow(known);
+    const kept = unchanged.map((windowStartMs) => byStart.get(windowStartMs)).filter((layer) => layer !== undefined);
+    if (kept.length < unchanged.length) throw new TimbalaError('PEER_FAILED', `${name} answered what was not asked`);
+    const current = [...kept, ...layers.map(unpackLayer)];
+    this.#keep(name, epoch, current, fromMs, toMs);
+    return { marks: byWindow(current), dropsCount };
   }
 
-  #ownMarks(fromMs: number, toMs: number): MarksReply {
-    const { marks, isReady, dropsCount } = this.#state;
-    const owners: OwnerToken[] = [];
-    const windows = new Map<
-      number | undefined,
-      { unconfirmed: Set<number>; confirmed: { partition: number; owners: number[] }[] }
-    >();
-    for (const { scope, confirmed } of marks.inRange(fromMs, toMs)) {
-      let window = windows.get(scope.windowStartMs);
-      if (!window) {
-        window = { unconfirmed: new Set(), confirmed: [] };
-        windows.set(scope.windowStartMs, window);
-      }
-      if (confirmed.length === 0) window.unconfirmed.add(scope.partition);
-      else
-        window.confirmed.push({
-          partition: scope.partition,
-          owners: confirmed.map((owner) => numberOf(owners, owner)),
-        });
+  /** Windows out of the range stay as they are known; what lies behind the newest is forgotten by and by. */
+  #keep(name: NodeName, epoch: number, current: readonly ToldLayer[], fromMs: number, toMs: number): void {
+    const before = this.#told.get(name);
+    const layers = new Map<number | undefined, ToldLayer>();
+    if (before?.epoch === epoch) {
+      for (const [start, layer] of before.layers) if (!isInRange(layer, fromMs, toMs)) layers.set(start, layer);
     }
+    for (const layer of current) layers.set(layer.windowStartMs, layer);
+    for (const start of layers.keys()) {
+      if (layers.size <= layersKeptMax) break;
+      if (start !== undefined) layers.delete(start);
+    }
+    this.#told.set(name, { epoch, layers });
+  }
+
+  #tell({ fromMs, toMs, epoch, known }: MarksRequest): MarksReply {
+    const { marks, isReady, dropsCount } = this.#state;
+    const shapes = new Map(known.map(({ windowStartMs, shape }) => [windowStartMs, shape]));
+    const isKnown = ({ windowStartMs, shape }: ToldLayer): boolean =>
+      epoch === this.#state.epoch && shapes.get(windowStartMs) === shape;
+    const layers = isReady ? marks.told(fromMs, toMs) : [];
     return {
       isReplaying: !isReady,
       dropsCount,
-      owners,
-      windows: [...windows].map(([windowStartMs, { unconfirmed, confirmed }]) => ({
-        windowStartMs,
-        unconfirmed: bitmapOf(unconfirmed),
-        confirmed,
-      })),
+      epoch: this.#state.epoch,
+      unchanged: layers.filter(isKnown).map(({ windowStartMs }) => windowStartMs),
+      layers: layers.filter((layer) => !isKnown(layer)).map(packLayer),
     };
   }
 }
 
-function numberOf(owners: OwnerToken[], owner: OwnerToken): number {
-  const number = owners.indexOf(owner);
-  return number >= 0 ? number : owners.push(owner) - 1;
+function isInRange({ windowStartMs }: ToldLayer, fromMs: number, toMs: number): boolean {
+  return windowStartMs === undefined || (windowStartMs <= toMs && windowStartMs + windowMs > fromMs);
 }
 
-function bitmapOf(partitions: ReadonlySet<number>): Uint8Array {
-  let last = -1;
-  for (const partition of partitions) last = Math.max(last, partition);
-  const bitmap = new Uint8Array((last + 8) >> 3);
-  for (const partition of partitions) bitmap[partition >> 3] = (bitmap[partition >> 3] ?? 0) | (1 << (partition & 7));
-  return bitmap;
-}
-
-function heardMarks(reply: MarksReply): HeardMarks {
-  const heard = new Map<number | undefined, Map<number, OwnerToken[]>>();
-  for (const { windowStartMs, unconfirmed, confirmed } of reply.windows) {
-    const lists = new Map<number, OwnerToken[]>();
-    for (const partition of partitionsIn(unconfirmed)) lists.set(partition, []);
-    for (const { partition, owners } of confirmed) {
-      lists.set(
-        partition,
-        owners.map((number) => reply.owners[number]).filter((owner) => owner !== undefined),
-      );
-    }
-    heard.set(windowStartMs, lists);
-  }
-  return heard;
+function byWindow(layers: readonly ToldLayer[]): Map<number | undefined, ToldLayer> {
+  return new Map(layers.map((layer) => [layer.windowStartMs, layer]));
 }

@@ -30,7 +30,7 @@ export class Repairer {
     this.#timing = timing;
     this.#random = random;
     this.#marks = state.marks.all();
-    this.#audited = state.held.values();
+    this.#audited = state.held[Symbol.iterator]();
   }
 
   start(): void {
@@ -130,7 +130,7 @@ export class Repairer {
     this.#auditDueMs = nowMs + this.#timing.auditPeriodMs / Math.max(1, state.held.size);
     let next = this.#audited.next();
     if (next.done) {
-      this.#audited = state.held.values();
+      this.#audited = state.held[Symbol.iterator]();
       next = this.#audited.next();
     }
     const partition = next.value;

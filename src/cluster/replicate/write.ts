@@ -6,11 +6,12 @@
 // handful. A retry after an error is harmless, so whatever is in doubt is an error.
 import { errorMessage, hasCode, TimbalaError } from '../../base/index.ts';
 import type { Timer } from '../../ports/index.ts';
-import type { DecodedWrite, NodeName, SamplesPayload, StoreId } from '../contracts.ts';
+import { type DecodedWrite, type NodeName, pairPartition, type SamplesPayload, type StoreId } from '../contracts.ts';
 import type { Exchange, Question } from '../exchange.ts';
 import { nothing, writeRequest } from '../messages.ts';
 import type { NodeState } from '../state.ts';
 import type { ClusterTiming } from '../timing.ts';
+import type { Owners } from '../view.ts';
 
 const writeQuestion: Question<{ isHint: boolean }, object> = {
   kind: 'write',
@@ -21,6 +22,8 @@ const writeQuestion: Question<{ isHint: boolean }, object> = {
 
 /** Partitions with the same owners. */
 interface Group {
+  readonly number: number;
+  readonly owners: readonly NodeName[];
   readonly partitions: ReadonlySet<number>;
   readonly acks: Map<NodeName, StoreId>;
   readonly tried: Set<NodeName>;
@@ -89,10 +92,8 @@ export class Writer {
   }
 }
 
-function partitionsOf(pairs: Float64Array): Set<number> {
-  const partitions = new Set<number>();
-  for (const pair of pairs) partitions.add(pair - Math.floor(pair / 65_536) * 65_536);
-  return partitions;
+function* partitionsOf(pairs: Float64Array): Generator<number> {
+  for (const pair of pairs) yield pairPartition(pair);
 }
 
 type Append = (append: () => Promise<Float64Array>) => Promise<void>;
@@ -149,22 +150,31 @@ class Attempt {
   #sendToOwners(): void {
     const groupsOf = new Map<NodeName, Group[]>();
     for (const group of this.#groups) {
-      const [partition = 0] = group.partitions;
-      for (const owner of this.#state.view.owners(partition))
-        groupsOf.set(owner, [...(groupsOf.get(owner) ?? []), group]);
+      for (const owner of group.owners) {
+        const groups = groupsOf.get(owner);
+        if (groups) groups.push(group);
+        else groupsOf.set(owner, [group]);
+      }
     }
-    for (const [owner, groups] of groupsOf) void this.#send(owner, groups, false);
+    // Owners of the same groups are given the very same set: what is encoded for one of them serves the others.
+    const sets = new Map<string, ReadonlySet<number>>();
+    for (const [owner, groups] of groupsOf) {
+      const key = groups.map(({ number }) => number).join();
+      const partitions = sets.get(key) ?? union(groups);
+      sets.set(key, partitions);
+      void this.#send(owner, groups, partitions, false);
+    }
     if (groupsOf.size === 0) this.#fail('no member owns anything yet');
   }
 
-  async #send(to: NodeName, groups: readonly Group[], isHint: boolean): Promise<void> {
+  async #send(to: NodeName, groups: readonly Group[], partitions: ReadonlySet<number>, isHint: boolean): Promise<void> {
     for (const group of groups) {
       group.tried.add(to);
       group.waitingCount++;
     }
     this.#openCount++;
     try {
-      const store = await this.#deliver(to, new Set(groups.flatMap(({ partitions }) => [...partitions])), isHint);
+      const store = await this.#deliver(to, partitions, isHint);
       for (const group of groups) group.acks.set(to, store);
     } catch (error) {
       this.#failures.push(errorMessage(error));
@@ -210,7 +220,7 @@ class Attempt {
       if (group.isBusy || expected >= quorum) continue;
       const [partition = 0] = group.partitions;
       const next = this.#state.view.order(partition).filter((name) => !group.tried.has(name));
-      for (const name of next.slice(0, quorum - expected)) void this.#send(name, [group], true);
+      for (const name of next.slice(0, quorum - expected)) void this.#send(name, [group], group.partitions, true);
       if (next.length === 0 && group.waitingCount === 0) this.#fail('all members were tried');
     }
     if (this.#openCount === 0) this.#fail('owners are busy');
@@ -225,18 +235,28 @@ class Attempt {
 }
 
 function groupByOwners(state: NodeState, partitions: Uint32Array): Group[] {
-  const groups = new Map<string, Set<number>>();
+  const groups = new Map<Owners, Set<number>>();
   for (const partition of partitions) {
-    const key = state.view.owners(partition).join('\n');
-    const group = groups.get(key);
+    const owners = state.view.ownersOf(partition);
+    const group = groups.get(owners);
     if (group) group.add(partition);
-    else groups.set(key, new Set([partition]));
+    else groups.set(owners, new Set([partition]));
   }
-  return [...groups.values()].map((members) => ({
+  return [...groups].map(([{ names }, members], number) => ({
+    number,
+    owners: names,
     partitions: members,
     acks: new Map(),
     tried: new Set(),
     waitingCount: 0,
     isBusy: false,
   }));
+}
+
+function union(groups: readonly Group[]): ReadonlySet<number> {
+  const [first, second] = groups;
+  if (first && !second) return first.partitions;
+  const all = new Set<number>();
+  for (const { partitions } of groups) for (const partition of partitions) all.add(partition);
+  return all;
 }
