@@ -1,0 +1,62 @@
+// What operators are told must be written down: every metric of a cluster, and every event of its log, has a place in
+// docs/operating.
+import assert from 'node:assert/strict';
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { clusterFamilies } from '../src/server/metrics/cluster-metrics.ts';
+import { repositoryRoot } from './support/servers.ts';
+
+const page = (file: string): string => readFileSync(join(repositoryRoot, 'docs', 'operating', file), 'utf8');
+const signals = page('signals.md');
+const all = signals + page('running.md') + page('cluster.md');
+
+/** Any of the parameter's shape: only names of families are of interest, which do not depend on values. */
+function collected(): Parameters<typeof clusterFamilies>[0] {
+  const zeros: object = new Proxy({}, { get: () => 0 });
+  const classes = { control: zeros, write: zeros, read: zeros, background: zeros };
+  const status = {
+    members: [],
+    losses: [],
+    waitingFor: [],
+    marks: zeros,
+    partitions: zeros,
+  };
+  const counters = new Proxy({}, { get: () => zeros });
+  return {
+    status,
+    counters,
+    peers: classes,
+    links: [],
+    gossip: { counters: zeros, members: {}, awareness: 0, newsWaitingCount: 0 },
+    appendWaitingBytes: 0,
+    appendsRefusedCount: 0,
+  } as unknown as Parameters<typeof clusterFamilies>[0];
+}
+
+test('every metric of a cluster is explained to operators', () => {
+  const names = clusterFamilies(collected()).map(({ name }) => name);
+  assert(names.length > 40);
+  const missing = names.filter((name) => !signals.includes(`\`${name}`));
+  assert.deepEqual(missing, []);
+});
+
+test('no metric is explained that there is not', () => {
+  const names = new Set(clusterFamilies(collected()).map(({ name }) => name));
+  const explained = signals.matchAll(/`(timbala_(?:cluster|peer|gossip)_\w+)/g);
+  const unknown = [...explained].map(([, name]) => name ?? '').filter((name) => !names.has(name));
+  assert.deepEqual(unknown, []);
+});
+
+test('every warning and error that a cluster writes to its log is explained to operators', () => {
+  const files = globSync('src/{cluster,server/cluster}/**/*.ts', { cwd: repositoryRoot });
+  const events = files.flatMap((file) => {
+    const text = readFileSync(join(repositoryRoot, file), 'utf8');
+    return [...text.matchAll(/log\.(?:warn|error)\('([a-z-]+)'/g)].map(([, event]) => event ?? '');
+  });
+  assert(events.length > 5);
+  assert.deepEqual(
+    events.filter((event) => !all.includes(`\`${event}\``)),
+    [],
+  );
+});
