@@ -31,6 +31,39 @@ test('variables that look like misspelt options are named, others with the prefi
   assert.deepEqual(command.kind === 'serve' && command.doubtfulVariables, ['TIMBALA_RETENTON']);
 });
 
+test('cluster commands name what to do, to whom, and whom to ask', () => {
+  const parse = (text: string) => parseArguments(text.split(' '), {});
+  assert.deepEqual(parse('cluster status'), {
+    kind: 'cluster',
+    action: 'status',
+    node: '',
+    httpAddress: 'localhost:9080',
+    isForced: false,
+  });
+  assert.deepEqual(parse('cluster remove a:7946 --http-addr b:9080'), {
+    kind: 'cluster',
+    action: 'remove',
+    node: 'a:7946',
+    httpAddress: 'b:9080',
+    isForced: false,
+  });
+  const forced = parse('cluster decommission --force --http-addr=b:1');
+  assert.deepEqual(
+    [forced.kind === 'cluster' && forced.isForced, forced.kind === 'cluster' && forced.httpAddress],
+    [true, 'b:1'],
+  );
+  assert.equal(parse('cluster --help').kind, 'help');
+  const wrong = [
+    'cluster',
+    'cluster stop',
+    'cluster remove',
+    'cluster status a',
+    'cluster remove a --force',
+    'cluster remove --frce',
+  ];
+  for (const text of wrong) assert.throws(() => parse(text), /COMMAND_INVALID: .*timbala cluster status\|/, text);
+});
+
 test('help and version are asked for anywhere', () => {
   assert.equal(parseArguments(['--zone=a', '-h'], {}).kind, 'help');
   assert.equal(parseArguments(['--version'], {}).kind, 'version');

@@ -7,6 +7,7 @@ import { environmentName, type OptionName, optionNames, options } from '../serve
 export type Command =
   | { readonly kind: 'help' }
   | { readonly kind: 'version' }
+  | ClusterCommand
   | {
       readonly kind: 'serve';
       readonly given: Readonly<Partial<Record<OptionName, string>>>;
@@ -14,11 +15,50 @@ export type Command =
       readonly doubtfulVariables: readonly string[];
     };
 
-/** Throws OPTION_UNKNOWN, OPTION_INCOMPLETE, ARGUMENT_UNEXPECTED. */
+/** What an operator asks of a running node. */
+export interface ClusterCommand {
+  readonly kind: 'cluster';
+  readonly action: (typeof clusterActions)[number];
+  /** The node to remove. */
+  readonly node: string;
+  /** HOST:PORT of the node that is asked. */
+  readonly httpAddress: string;
+  readonly isForced: boolean;
+}
+
+const clusterActions = ['status', 'decommission', 'remove'] as const;
+const clusterUsage = 'timbala cluster status|decommission|remove NODE [--http-addr=HOST:PORT] [--force]';
+
+/** Throws COMMAND_INVALID. */
+function parseClusterCommand(argv: readonly string[]): ClusterCommand | { readonly kind: 'help' } {
+  const [actionText, ...rest] = argv;
+  const words: string[] = [];
+  let httpAddress = 'localhost:9080';
+  let isForced = false;
+  for (let argument = rest.shift(); argument !== undefined; argument = rest.shift()) {
+    const address = /^--http-addr(?:=(.*))?$/.exec(argument);
+    if (argument === '--help' || argument === '-h') return { kind: 'help' };
+    if (argument === '--force') isForced = true;
+    else if (address) httpAddress = address[1] ?? rest.shift() ?? '';
+    else words.push(argument);
+  }
+  if (actionText === '--help' || actionText === '-h') return { kind: 'help' };
+  const action = clusterActions.find((each) => each === actionText);
+  const [node = ''] = words;
+  const wordsCount = action === 'remove' ? 1 : 0;
+  const isWrong = words.length !== wordsCount || node.startsWith('-') || httpAddress === '';
+  if (!action || isWrong || (isForced && action !== 'decommission')) {
+    throw new TimbalaError('COMMAND_INVALID', `${argv.join(' ')}; expected ${clusterUsage}`);
+  }
+  return { kind: 'cluster', action, node, httpAddress, isForced };
+}
+
+/** Throws OPTION_UNKNOWN, OPTION_INCOMPLETE, ARGUMENT_UNEXPECTED, COMMAND_INVALID. */
 export function parseArguments(
   argv: readonly string[],
   environment: Readonly<Record<string, string | undefined>>,
 ): Command {
+  if (argv[0] === 'cluster') return parseClusterCommand(argv.slice(1));
   const given: Partial<Record<OptionName, string>> = {};
   for (const name of optionNames) {
     const value = environment[environmentName(name)];
@@ -85,10 +125,15 @@ export function helpText(): string {
     return `  --${name}=${placeholder}\n      ${help}${byDefault}\n`;
   });
   return [
-    'Usage: timbala [options]\n\n',
+    'Usage: timbala [options]\n',
+    `       ${clusterUsage}\n\n`,
     'Runs a node: stores what Prometheus writes to it, and answers PromQL.\n\nOptions\n',
     ...rows,
     '  --help\n      shows this text\n  --version\n      shows the version\n\n',
-    'Each option can also be set by an environment variable: --data-directory by TIMBALA_DATA_DIRECTORY.\n',
+    'Each option can also be set by an environment variable: --data-directory by TIMBALA_DATA_DIRECTORY.\n\n',
+    'The cluster commands ask a running node, by default the one at localhost:9080:\n',
+    '  status        who belongs to the cluster, what is under way, and what waits for whom\n',
+    '  decommission  lets the node that is asked hand over what it holds and leave; below three copies only with --force\n',
+    '  remove NODE   gives up a node that will not come back\n',
   ].join('');
 }

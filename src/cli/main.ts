@@ -1,5 +1,5 @@
-// The `timbala` program: options to a running node, and signals to its orderly end. Exit status 0 after SIGTERM or SIGINT,
-// 1 when the node could not start or go on, 2 for options that can't be understood.
+// The `timbala` program: options to a running node, and signals to its orderly end; or a question to one that runs. Exit
+// status 0 after SIGTERM or SIGINT, 1 when the node could not start or go on, 2 for options that can't be understood.
 import { errorMessage } from '../base/index.ts';
 import { SocketHttp } from '../node/http/index.ts';
 import {
@@ -20,6 +20,7 @@ import {
 } from '../node/index.ts';
 import { type NodeConfig, parseConfig, type StartedNode, startNode } from '../server/index.ts';
 import { type Command, helpText, parseArguments } from './arguments.ts';
+import { runClusterCommand } from './cluster.ts';
 
 const packageFile = new URL('../../package.json', import.meta.url);
 const kernelDirectory = new URL('../../build/kernels/', import.meta.url);
@@ -109,4 +110,10 @@ async function serve(config: NodeConfig, doubtfulVariables: readonly string[]): 
 const { command, config } = readCommand();
 if (command.kind === 'help') print(helpText());
 else if (command.kind === 'version') print(`timbala ${packageVersion(packageFile)}\n`);
-else if (config) await serve(config, command.doubtfulVariables);
+else if (command.kind === 'cluster') {
+  try {
+    print(await runClusterCommand(command));
+  } catch (error) {
+    fail(error, 1);
+  }
+} else if (config) await serve(config, command.doubtfulVariables);

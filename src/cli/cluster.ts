@@ -1,0 +1,78 @@
+// `timbala cluster …`: asks a running node over its HTTP API, and says what it answers in words.
+import { dayMs, errorMessage, TimbalaError } from '../base/index.ts';
+import type { ClusterStatusPage } from '../server/index.ts';
+import type { ClusterCommand } from './arguments.ts';
+
+/** The text to print. Throws CLUSTER_NOT_REACHED, CLUSTER_REFUSED. */
+export async function runClusterCommand({ action, node, httpAddress, isForced }: ClusterCommand): Promise<string> {
+  const base = `http://${httpAddress}`;
+  if (action === 'status') {
+    const answer = await ask(`${base}/api/v1/status/cluster`, 'GET');
+    return statusText((JSON.parse(answer) as { data: ClusterStatusPage }).data);
+  }
+  if (action === 'decommission') {
+    await ask(`${base}/api/v1/admin/cluster/decommission?force=${isForced}`, 'POST');
+    return `The node at ${httpAddress} hands over what it holds. Stop it when its state is "left": timbala cluster status.\n`;
+  }
+  await ask(`${base}/api/v1/admin/cluster/remove?node=${encodeURIComponent(node)}`, 'POST');
+  return `${node} is given up; what it held is made up for from the other copies (timbala cluster status).\n`;
+}
+
+async function ask(url: string, method: string): Promise<string> {
+  let response: Response;
+  try {
+    response = await fetch(url, { method });
+  } catch (cause) {
+    const reason = cause instanceof Error && cause.cause !== undefined ? cause.cause : cause;
+    throw new TimbalaError('CLUSTER_NOT_REACHED', `${url}: ${errorMessage(reason)}; name a node by --http-addr`);
+  }
+  const body = await response.text();
+  if (response.ok) return body;
+  throw new TimbalaError('CLUSTER_REFUSED', errorText(body) ?? `${url} answered ${response.status}`);
+}
+
+function errorText(body: string): string | undefined {
+  try {
+    return (JSON.parse(body) as { error?: string }).error;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Exported for tests. */
+export function statusText(page: ClusterStatusPage): string {
+  if (page.state === 'standalone')
+    return 'This node stands alone: it was started without --peers and --gossip-bind-addr.\n';
+  const { name, state, isReady, clusterId, marks, partitions, retentionMs } = page;
+  const lines = [`node      ${name}: ${state ?? ''}${isReady ? '' : ', not ready'}`];
+  if (clusterId !== undefined) lines.push(`cluster   ${clusterId}`);
+  if (retentionMs !== undefined) {
+    lines.push(`retention ${retentionMs === 0 ? 'for ever' : `${Math.round(retentionMs / dayMs)} days`}`);
+  }
+  if (marks && partitions) {
+    lines.push(`holds     ${partitions.held} partitions, owns ${partitions.owned}; ${marks.marksCount} marks`);
+  }
+  if (page.members.length > 0) lines.push('', ...memberRows(page));
+  const unhealed = page.losses.filter(({ isHealed }) => !isHealed).length;
+  lines.push('', ...(page.underWay.length > 0 ? page.underWay.map((line) => `- ${line}`) : ['nothing is under way']));
+  if (unhealed > 0) lines.push(`${unhealed} lost stores are not made up for yet: do not lose another`);
+  return `${lines.join('\n')}\n`;
+}
+
+function memberRows({ members }: ClusterStatusPage): string[] {
+  const rows = members.map(({ name, state, isAlive, zone, address, isSelf }) => [
+    isSelf ? `${name} *` : name,
+    state,
+    isAlive === undefined ? 'unknown' : isAlive ? 'alive' : 'dead?',
+    zone || '-',
+    address,
+  ]);
+  const table = [['NODE', 'STATE', 'GOSSIP', 'ZONE', 'PEER ADDRESS'], ...rows];
+  const widths = (table[0] ?? []).map((_, column) => Math.max(...table.map((row) => (row[column] ?? '').length)));
+  return table.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+}
