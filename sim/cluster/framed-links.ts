@@ -78,9 +78,9 @@ export class FramedNetwork implements ClusterLinks {
         // Which clusters a node belongs to is for the exchange of records to find out.
         { bind: { host: name, port }, store: definitionsOf(store), identity: () => identity, judge: () => undefined },
       );
-      peers.onRequest = async (from, frame): Promise<PeerFrame> => {
+      peers.onRequest = async (from, frame, work): Promise<PeerFrame> => {
         this.framesCount++;
-        const answer = await endpoint.handler?.(from, frame);
+        const answer = await endpoint.handler?.(from, frame, work);
         if (!answer) throw new TimbalaError('PEER_BUSY', 'the process is starting');
         return answer;
       };
@@ -89,10 +89,10 @@ export class FramedNetwork implements ClusterLinks {
     const started = start();
     const addresses = new Map<NodeName, string>();
     return {
-      async request(to, frame, deadlineMs) {
+      async request(to, frame, deadlineMs, signal) {
         const peers = await started;
         if (!addresses.has(to)) peers.setAddresses(addresses.set(to, `${to}:${port}`));
-        const request = peers.request(to, frame, deadlineMs);
+        const request = peers.request(to, frame, deadlineMs, signal);
         await request.catch(() => undefined);
         return endpoint.isAlive ? request : new Promise(() => undefined);
       },

@@ -6,6 +6,7 @@ import type {
   PeerFrame,
   PeerHandler,
   PeerLinks,
+  PeerWork,
   ReceivedFrame,
   ReceivedSamples,
 } from '../../src/cluster/index.ts';
@@ -51,7 +52,7 @@ export class ClusterNetwork {
     this.#endpoints.set(endpoint.name, endpoint);
     this.#breakAll(endpoint.name);
     return {
-      request: (to, frame, deadlineMs) => this.#request(endpoint, to, frame, deadlineMs),
+      request: (to, frame, deadlineMs, signal) => this.#request(endpoint, to, frame, deadlineMs, signal),
       set onRequest(handler: PeerHandler | undefined) {
         endpoint.handler = handler;
       },
@@ -112,9 +113,16 @@ export class ClusterNetwork {
     return share > 0 && this.#world.random.float() < share;
   }
 
-  #request(sender: Endpoint, to: NodeName, frame: PeerFrame, deadlineMs: number): Promise<ReceivedFrame> {
+  #request(
+    sender: Endpoint,
+    to: NodeName,
+    frame: PeerFrame,
+    deadlineMs: number,
+    signal?: AbortSignal,
+  ): Promise<ReceivedFrame> {
     return new Promise((resolve, reject) => {
       let isOver = false;
+      const dueMs = this.#world.clock.monotonicMs() + deadlineMs;
       const end = (outcome: () => void): void => {
         if (isOver || !sender.isAlive) return;
         isOver = true;
@@ -123,6 +131,8 @@ export class ClusterNetwork {
       };
       const fail = (code: string): void => end(() => reject(new TimbalaError(code, `${to} from ${sender.name}`)));
       const timer = this.#world.schedule(deadlineMs, () => fail('PEER_TIMEOUT'));
+      signal?.addEventListener('abort', () => fail('PEER_CANCELLED'), { once: true });
+      const work: PeerWork = { dueMs, signal: signal ?? new AbortController().signal };
       if (this.#isHit(this.conditions.lossShare)) {
         this.#break(sender.name, to);
         this.#world.schedule(this.#delayMs(), () => fail('PEER_UNREACHABLE'));
@@ -131,7 +141,7 @@ export class ClusterNetwork {
       const copies = !frame.samples && this.#isHit(this.conditions.duplicateShare) ? 2 : 1;
       for (let copy = 0; copy < copies; copy++) {
         this.#deliver(sender, to, frame, (received, receiver) => {
-          void this.#handle(sender, receiver, received, (reply) => {
+          void this.#handle(sender, receiver, received, work, (reply) => {
             if (reply instanceof Error) end(() => reject(reply));
             else if (this.#isHit(this.conditions.lossShare)) {
               this.#break(sender.name, to);
@@ -147,11 +157,12 @@ export class ClusterNetwork {
     sender: Endpoint,
     receiver: Endpoint,
     received: ReceivedFrame,
+    work: PeerWork,
     done: (reply: PeerFrame | Error) => void,
   ): Promise<void> {
     let reply: PeerFrame | Error | undefined;
     try {
-      reply = await receiver.handler?.(sender.name, received);
+      reply = await receiver.handler?.(sender.name, received, work);
     } catch (error) {
       this.#break(sender.name, receiver.name);
       reply = error instanceof Error ? error : new Error(String(error));

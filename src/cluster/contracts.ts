@@ -197,15 +197,24 @@ export interface ReceivedFrame {
  */
 export type MessageKind = 'hello' | 'write' | 'copy' | 'marks' | 'compare' | 'read' | 'pull';
 
+/** For how long the work for a request of a peer is of use. */
+export interface PeerWork {
+  /** When the asker stops waiting, by the own monotonic clock. */
+  readonly dueMs: number;
+  /** Aborted when nobody waits any more: the asker has said so, its time is over, or its connection has ended. */
+  readonly signal: AbortSignal;
+}
+
 /** Answers requests of peers. A rejection travels back as the requester's error, code kept. */
-export type PeerHandler = (from: NodeName, frame: ReceivedFrame) => Promise<PeerFrame>;
+export type PeerHandler = (from: NodeName, frame: ReceivedFrame, work: PeerWork) => Promise<PeerFrame>;
 
 /**
  * Connections to other nodes. A request is delivered at most once on a connection; what fails may or may not have been
- * done. Errors: PEER_UNREACHABLE, PEER_TIMEOUT, PEER_BUSY (refused, nothing done), or what the peer threw.
+ * done. Errors: PEER_UNREACHABLE, PEER_TIMEOUT, PEER_BUSY (refused, nothing done), PEER_CANCELLED, or what the peer threw.
  */
 export interface PeerLinks {
-  request(to: NodeName, frame: PeerFrame, deadlineMs: number): Promise<ReceivedFrame>;
+  /** `signal`: nobody waits for the answer any more; the peer is told so. */
+  request(to: NodeName, frame: PeerFrame, deadlineMs: number, signal?: AbortSignal): Promise<ReceivedFrame>;
   /** Set once, before the first request is taken. */
   onRequest: PeerHandler | undefined;
   /** Where a node listens: learnt from the record. Nodes that are no longer named are disconnected. */

@@ -1,4 +1,5 @@
 export {
+  controlFrame,
   decodePeerFailure,
   encodePeerFailure,
   encodePeerFrame,

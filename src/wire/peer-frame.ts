@@ -21,6 +21,8 @@ export const peerFrameTypes = {
   credit: 5,
   /** The last frame: why the connection is being closed, as a code and a text. */
   closing: 6,
+  /** No body: the answer to the request of this id is not waited for any more. */
+  cancel: 7,
 } as const;
 
 export type PeerFrameType = (typeof peerFrameTypes)[keyof typeof peerFrameTypes];
@@ -38,6 +40,16 @@ export interface PeerFrameHeader {
   /** Of requests: how long the answer is waited for. */
   readonly patienceMs: number;
 }
+
+/** The header of a frame that is about the connection, or carries no message. */
+export const controlFrame = (type: PeerFrameType, id = 0, creditBytes = 0): PeerFrameHeader => ({
+  type,
+  id,
+  creditBytes,
+  kind: 0,
+  hasSamples: false,
+  patienceMs: 0,
+});
 
 const samplesFlag = 1;
 const knownTypes: ReadonlySet<number> = new Set(Object.values(peerFrameTypes));

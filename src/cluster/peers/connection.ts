@@ -1,11 +1,12 @@
-// One connection between two nodes, from either side: the opening, requests and their answers, credit, and the heartbeat.
-// The side that dialed sends requests; the other answers them, in any order.
+// One connection between two nodes, from either side: the opening, frames and whom they are for, credit, and the heartbeat.
+// The side that dialed asks (asking.ts); the other answers (answering.ts), in any order.
 // Invariants: a request is given to the handler at most once; what a node holds for a peer is bounded by its window and one
 // message; when the connection has ended, every request that waited is settled and nothing is called any more.
 import { errorMessage, present, secondMs, TimbalaError } from '../../base/index.ts';
 import type { Clock, Log, NetworkStream, StreamHandlers, Timer } from '../../ports/index.ts';
 import {
   commonPeerVersion,
+  controlFrame,
   decodePeerFailure,
   decodePeerOpening,
   decodePeerSamples,
@@ -21,11 +22,14 @@ import {
   type PeerOpening,
   peerVersions,
 } from '../../wire/index.ts';
-import type { LocalStore, NodeName, PeerFrame, ReceivedFrame, RecordHash, StoreId } from '../contracts.ts';
-import { classLimits, type ConnectionClass, connectionClasses, messageKinds } from './classes.ts';
+import type { LocalStore, NodeName, PeerFrame, PeerHandler, ReceivedFrame, RecordHash, StoreId } from '../contracts.ts';
+import { Answering } from './answering.ts';
+import { Asking } from './asking.ts';
+import { type ClassLimits, type ConnectionClass, connectionClasses, messageKinds } from './classes.ts';
 import type { PeerCounters } from './counters.ts';
 import { Inbox, ReceiveWindow } from './inbox.ts';
-import { Outbox, sizeOf } from './outbox.ts';
+import { Outbox } from './outbox.ts';
+import { failureOf, isSmall, type Traffic } from './traffic.ts';
 
 /** Both sides have agreed within this time, or the connection is given up. */
 export const openingMsMax = 3 * secondMs;
@@ -33,8 +37,8 @@ export const openingMsMax = 3 * secondMs;
 export const heartbeatMs = 5 * secondMs;
 /** A connection on which nothing has come for so long is dead. */
 export const silenceMsMax = 15 * secondMs;
-/** Answers up to this size go at once and need no credit: the requests that they answer bound them. */
-const smallAnswerBytes = 4_096;
+/** A peer that has sent something within this time, and makes us wait, is busy. */
+const livelyMs = secondMs;
 
 /** Who a node is, asked for at every opening. */
 export interface PeerIdentity {
@@ -55,51 +59,33 @@ export interface ConnectionOptions {
   /** Why we don't talk to this node; undefined: we do. */
   readonly judge: (theirs: PeerIdentity) => PeerFailure | undefined;
   readonly countersOf: (connectionClass: ConnectionClass) => PeerCounters;
+  readonly limitsOf: (connectionClass: ConnectionClass) => ClassLimits;
   /** Whom we dialed, and for what; undefined where the other side dialed. */
   readonly dialed:
     | { readonly node: NodeName; readonly isNameKnown: boolean; readonly connectionClass: ConnectionClass }
     | undefined;
-  readonly onRequest: (from: NodeName, frame: ReceivedFrame) => Promise<PeerFrame>;
+  readonly onRequest: PeerHandler;
   /** Both sides have agreed. */
   readonly onOpen: (peer: PeerIdentity, connectionClass: ConnectionClass) => void;
   /** Once, when it has ended, whoever ended it. */
   readonly onEnded: (error: TimbalaError) => void;
 }
 
-interface Pending {
-  readonly resolve: (frame: ReceivedFrame) => void;
-  readonly reject: (error: TimbalaError) => void;
-  readonly timer: Timer;
-}
-
 /** What exists once the class of the connection is known: where we dialed from the start, else with the opening. */
-interface Traffic {
-  readonly connectionClass: ConnectionClass;
-  readonly counters: PeerCounters;
-  readonly outbox: Outbox;
-  readonly window: ReceiveWindow;
+interface Halves {
+  readonly traffic: Traffic;
+  readonly asking: Asking;
+  readonly answering: Answering;
 }
-
-const controlFrame = (type: PeerFrameHeader['type'], id = 0, creditBytes = 0): PeerFrameHeader => ({
-  type,
-  id,
-  creditBytes,
-  kind: 0,
-  hasSamples: false,
-  patienceMs: 0,
-});
 
 export class PeerConnection implements StreamHandlers {
   readonly #options: ConnectionOptions;
   readonly #reader = new PeerFrameReader();
   readonly #inbox: Inbox;
-  readonly #pending = new Map<number, Pending>();
-  #traffic: Traffic | undefined;
+  #halves: Halves | undefined;
   #stream: NetworkStream | undefined;
   #peer: PeerIdentity | undefined;
   #isEnded = false;
-  #lastId = 0;
-  #requestsInWork = 0;
   #timer: Timer;
   #hasSentSinceBeat = false;
   #lastArrivalMs: number;
@@ -107,7 +93,7 @@ export class PeerConnection implements StreamHandlers {
   constructor(options: ConnectionOptions) {
     this.#options = options;
     this.#inbox = new Inbox(options.store, (error) => this.#giveUp(error));
-    if (options.dialed) this.#traffic = this.#createTraffic(options.dialed.connectionClass);
+    if (options.dialed) this.#halves = this.#createHalves(options.dialed.connectionClass);
     this.#lastArrivalMs = options.clock.monotonicMs();
     this.#timer = options.clock.setTimer(openingMsMax, () => {
       this.#giveUp(new TimbalaError('PEER_SILENT', `no opening within ${openingMsMax} ms`));
@@ -125,8 +111,8 @@ export class PeerConnection implements StreamHandlers {
 
   /** What a connection is doing, for a page that shows it. */
   get load(): { readonly queuedBytes: number; readonly creditBytes: number; readonly requestsWaiting: number } {
-    const { queuedBytes = 0, creditBytes = 0 } = this.#traffic?.outbox ?? {};
-    return { queuedBytes, creditBytes, requestsWaiting: this.#pending.size };
+    const { queuedBytes = 0, creditBytes = 0 } = this.#halves?.traffic.outbox ?? {};
+    return { queuedBytes, creditBytes, requestsWaiting: this.#halves?.asking.waitingCount ?? 0 };
   }
 
   /** Gives it its stream; the dialing side then says who it is. */
@@ -140,36 +126,10 @@ export class PeerConnection implements StreamHandlers {
     if (dialed) this.#sendOpening(dialed.isNameKnown ? dialed.node : '');
   }
 
-  /** Rejects with PEER_UNREACHABLE, PEER_TIMEOUT, PEER_BUSY, or the failure that the other side answers. */
-  request(frame: PeerFrame, patienceMs: number): Promise<ReceivedFrame> {
-    const { outbox, counters, connectionClass } = present(this.#traffic, 'traffic, since we dialed');
-    const { clock } = this.#options;
+  /** Rejects with PEER_UNREACHABLE, PEER_TIMEOUT, PEER_BUSY, PEER_CANCELLED, or the failure that the other side answers. */
+  request(frame: PeerFrame, patienceMs: number, signal?: AbortSignal): Promise<ReceivedFrame> {
     if (this.#isEnded) return Promise.reject(this.#unreachable('the connection has ended'));
-    const { queuedBytes } = outbox;
-    if (queuedBytes > 0 && queuedBytes + sizeOf(frame) > classLimits[connectionClass].queuedBytesMax) {
-      counters.requestsRefused++;
-      return Promise.reject(new TimbalaError('PEER_BUSY', `${queuedBytes} bytes wait to be sent to ${this.#name()}`));
-    }
-    const dueMs = clock.monotonicMs() + patienceMs;
-    this.#lastId = (this.#lastId + 1) >>> 0;
-    const id = this.#lastId;
-    return new Promise((resolve, reject) => {
-      const timer = clock.setTimer(patienceMs, () => {
-        counters.requestsTimedOut++;
-        const text = `${frame.kind} to ${this.#name()}: no answer within ${patienceMs} ms`;
-        this.#settled(id)?.reject(new TimbalaError('PEER_TIMEOUT', text));
-      });
-      this.#pending.set(id, { resolve, reject, timer });
-      counters.requestsSent++;
-      outbox.add({
-        type: peerFrameTypes.request,
-        id,
-        frame,
-        patienceMs: () => Math.max(1, Math.ceil(dueMs - clock.monotonicMs())),
-        isAbandoned: () => !this.#pending.has(id),
-        fail: (error) => this.#settled(id)?.reject(asTimbalaError(error)),
-      });
-    });
+    return present(this.#halves, 'halves, since we dialed').asking.request(frame, patienceMs, signal);
   }
 
   /** Ends it, and tells the other side why, unless it is past hearing. */
@@ -205,36 +165,52 @@ export class PeerConnection implements StreamHandlers {
     return new TimbalaError('PEER_UNREACHABLE', `${this.#name()}: ${text}`);
   }
 
-  #createTraffic(connectionClass: ConnectionClass): Traffic {
-    const counters = this.#options.countersOf(connectionClass);
-    const window = new ReceiveWindow(classLimits[connectionClass].windowBytes);
-    const outbox = new Outbox({
-      store: this.#options.store,
-      counters,
-      write: (frame) => this.#write(frame),
-      takeGrant: () => window.takeGrant(),
+  #createHalves(connectionClass: ConnectionClass): Halves {
+    const { clock, log, store, countersOf, limitsOf, onRequest } = this.#options;
+    const counters = countersOf(connectionClass);
+    const limits = limitsOf(connectionClass);
+    const window = new ReceiveWindow(limits.windowBytes);
+    const write = (frame: Uint8Array): void => this.#write(frame);
+    const outbox = new Outbox({ clock, store, counters, write, takeGrant: () => window.takeGrant() });
+    const traffic: Traffic = { connectionClass, limits, counters, outbox, window, write };
+    const peerName = (): string => this.#name();
+    const asking = new Asking({
+      clock,
+      traffic,
+      peerName,
+      isPeerAlive: () => this.isOpen && clock.monotonicMs() - this.#lastArrivalMs < livelyMs,
     });
-    return { connectionClass, counters, outbox, window };
+    const answering = new Answering({
+      clock,
+      log,
+      traffic,
+      peerName,
+      onRequest: (frame, work) => onRequest(this.#name(), frame, work),
+      onFreed: () => this.#grantIfDue(),
+      onVoid: (error) => this.close(failureOf(error)),
+    });
+    return { traffic, asking, answering };
   }
 
   #write(frame: Uint8Array): void {
     this.#hasSentSinceBeat = true;
-    if (this.#traffic) {
-      this.#traffic.counters.framesSent++;
-      this.#traffic.counters.bytesSent += frame.length;
+    if (this.#halves) {
+      const { counters } = this.#halves.traffic;
+      counters.framesSent++;
+      counters.bytesSent += frame.length;
     }
     this.#stream?.write(frame);
   }
 
   #sendOpening(to: NodeName | ''): void {
-    const { connectionClass } = present(this.#traffic, 'the class');
+    const { connectionClass, limits } = present(this.#halves, 'the class').traffic;
     const opening: PeerOpening = {
       ...this.#options.identity(),
       versionMin: peerVersions.min,
       versionMax: peerVersions.max,
       to,
       connectionClass: connectionClasses.indexOf(connectionClass),
-      windowBytes: classLimits[connectionClass].windowBytes,
+      windowBytes: limits.windowBytes,
     };
     this.#write(encodePeerFrame(controlFrame(peerFrameTypes.opening), [encodePeerOpening(opening)]));
   }
@@ -258,7 +234,7 @@ export class PeerConnection implements StreamHandlers {
     const theirs = decodePeerOpening(body);
     const connectionClass = connectionClasses[theirs.connectionClass];
     if (!connectionClass) throw new TimbalaError('PEER_VERSION', `class ${theirs.connectionClass} of a newer program`);
-    const traffic = (this.#traffic ??= this.#createTraffic(connectionClass));
+    const { traffic } = (this.#halves ??= this.#createHalves(connectionClass));
     const refusal = this.#refusalOf(theirs);
     if (refusal) throw new TimbalaError(refusal.code, refusal.text);
     if (!this.#options.dialed) this.#sendOpening('');
@@ -287,51 +263,47 @@ export class PeerConnection implements StreamHandlers {
   }
 
   #takeMessage(header: PeerFrameHeader, body: Uint8Array): void {
-    const { counters, outbox, window } = present(this.#traffic, 'traffic, since both have agreed');
-    const { type, id } = header;
+    const { traffic, asking, answering } = present(this.#halves, 'halves, since both have agreed');
+    const { counters, outbox, window } = traffic;
+    const frameBytes = peerHeaderBytes + body.length;
     counters.framesReceived++;
-    counters.bytesReceived += peerHeaderBytes + body.length;
-    if (type === peerFrameTypes.request) {
-      window.hold(peerHeaderBytes + body.length);
-      this.#takeRequest(header, body);
-    } else if (type === peerFrameTypes.answer) {
-      const heldBytes = isSmall(header.hasSamples, body) ? 0 : peerHeaderBytes + body.length;
-      window.hold(heldBytes);
-      this.#withSamples(header, body, (frame) => {
-        this.#settled(id)?.resolve(frame);
-        window.free(heldBytes);
-        this.#grantIfDue();
-      });
-    } else if (type === peerFrameTypes.failure) {
-      const { code, text } = decodePeerFailure(body);
-      this.#settled(id)?.reject(new TimbalaError(code, text));
-    } else if (type !== peerFrameTypes.credit) {
-      throw new TimbalaError('PEER_FRAME_CORRUPT', 'a second opening');
+    counters.bytesReceived += frameBytes;
+    switch (header.type) {
+      case peerFrameTypes.request: {
+        window.hold(frameBytes);
+        // Definitions count even where the request is refused: later messages rely on them.
+        this.#withSamples(header, body, answering.arrive(header, frameBytes));
+        break;
+      }
+      case peerFrameTypes.answer: {
+        const heldBytes = isSmall(header.hasSamples, body) ? 0 : frameBytes;
+        window.hold(heldBytes);
+        this.#withSamples(header, body, (frame) => {
+          asking.answered(header.id, frame);
+          window.free(heldBytes);
+          this.#grantIfDue();
+        });
+        break;
+      }
+      case peerFrameTypes.failure: {
+        const { code, text } = decodePeerFailure(body);
+        counters.failuresReceived++;
+        if (code === 'PEER_BUSY' || code === 'STORE_BUSY') counters.busyReceived++;
+        asking.fail(header.id, new TimbalaError(code, text));
+        break;
+      }
+      case peerFrameTypes.cancel:
+        answering.cancel(header.id);
+        break;
+      case peerFrameTypes.credit:
+        break;
+      default:
+        throw new TimbalaError('PEER_FRAME_CORRUPT', 'a second opening');
     }
+    if (header.creditBytes === 0 || this.#isEnded) return;
     // Last, since it sends what waits: an answer that came in this frame is not kept waiting.
-    if (header.creditBytes > 0 && !this.#isEnded) outbox.addCredit(header.creditBytes);
-  }
-
-  #takeRequest(header: PeerFrameHeader, body: Uint8Array): void {
-    const { counters, connectionClass } = present(this.#traffic, 'traffic');
-    const { clock } = this.#options;
-    const heldBytes = peerHeaderBytes + body.length;
-    const dueMs = clock.monotonicMs() + header.patienceMs;
-    counters.requestsReceived++;
-    // Definitions count even where the request is refused: later messages rely on them.
-    this.#withSamples(header, body, (frame) => {
-      if (this.#requestsInWork >= classLimits[connectionClass].requestsMax) {
-        counters.requestsRefused++;
-        this.#fail(header.id, heldBytes, new TimbalaError('PEER_BUSY', `${this.#requestsInWork} requests in work`));
-        return;
-      }
-      if (clock.monotonicMs() >= dueMs) {
-        this.#fail(header.id, heldBytes, new TimbalaError('PEER_TIMEOUT', 'its time was over when its turn came'));
-        return;
-      }
-      this.#requestsInWork++;
-      void this.#answer(header.id, heldBytes, frame);
-    });
+    outbox.addCredit(header.creditBytes);
+    answering.begin();
   }
 
   /** Calls `deliver` with the message; one with samples waits for their definitions. */
@@ -342,76 +314,24 @@ export class PeerConnection implements StreamHandlers {
       deliver({ kind, body });
       return;
     }
+    const { counters } = present(this.#halves, 'halves').traffic;
     const parts = decodePeerSamples(body);
+    counters.definitionsBytesReceived += parts.definitions.length;
     this.#inbox.arrive(parts, (samples) => {
-      const { counters } = present(this.#traffic, 'traffic');
       counters.samplesReceived += samples.samplesCount;
       deliver({ kind, body: parts.message, samples });
     });
   }
 
-  async #answer(id: number, heldBytes: number, request: ReceivedFrame): Promise<void> {
-    try {
-      const frame = await this.#options.onRequest(this.#name(), request);
-      this.#requestsInWork--;
-      if (this.#isEnded) return;
-      present(this.#traffic, 'traffic').window.free(heldBytes);
-      this.#sendAnswer(id, frame);
-    } catch (error) {
-      this.#requestsInWork--;
-      this.#fail(id, heldBytes, error);
-    }
-  }
-
-  #sendAnswer(id: number, frame: PeerFrame): void {
-    const { outbox, window } = present(this.#traffic, 'traffic');
-    if (isSmall(frame.samples !== undefined, frame.body)) {
-      const kind = messageKinds.indexOf(frame.kind);
-      const header = { ...controlFrame(peerFrameTypes.answer, id, window.takeGrant()), kind };
-      this.#write(encodePeerFrame(header, [frame.body]));
-      return;
-    }
-    outbox.add({
-      type: peerFrameTypes.answer,
-      id,
-      frame,
-      patienceMs: () => 0,
-      isAbandoned: () => false,
-      fail: (error) => this.#fail(id, 0, error),
-    });
-    this.#grantIfDue();
-  }
-
-  #fail(id: number, heldBytes: number, error: unknown): void {
-    if (this.#isEnded) return;
-    const { window } = present(this.#traffic, 'traffic');
-    const failure = failureOf(error);
-    if (failure.code === 'PEER_FAILED') {
-      this.#options.log.error('peer-request-failed', { node: this.#name(), error: errorMessage(error) });
-    }
-    window.free(heldBytes);
-    const header = controlFrame(peerFrameTypes.failure, id, window.takeGrant());
-    this.#write(encodePeerFrame(header, [encodePeerFailure(failure)]));
-    // The two dictionaries do not agree: nothing that uses them can be trusted.
-    if (failure.code === 'PEER_DICTIONARY') this.close(failure);
-  }
-
   #grantIfDue(): void {
-    const { window } = present(this.#traffic, 'traffic');
+    const { window } = present(this.#halves, 'halves').traffic;
     if (window.isGrantDue && !this.#isEnded) this.#sendCredit();
   }
 
   /** Also a sign of life. */
   #sendCredit(): void {
-    const { window } = present(this.#traffic, 'traffic');
+    const { window } = present(this.#halves, 'halves').traffic;
     this.#write(encodePeerFrame(controlFrame(peerFrameTypes.credit, 0, window.takeGrant()), []));
-  }
-
-  #settled(id: number): Pending | undefined {
-    const pending = this.#pending.get(id);
-    pending?.timer.cancel();
-    this.#pending.delete(id);
-    return pending;
   }
 
   #scheduleBeat(): void {
@@ -446,30 +366,18 @@ export class PeerConnection implements StreamHandlers {
 
   #end(reason: string): void {
     if (this.#isEnded) return;
-    if (this.#traffic) this.#traffic.counters[this.isOpen ? 'connectionsEnded' : 'connectionsFailed']++;
+    const error = this.#unreachable(reason);
+    const isAgreed = this.isOpen;
     this.#isEnded = true;
     this.#timer.cancel();
-    this.#traffic?.outbox.close();
     this.#inbox.close();
-    const error = this.#unreachable(reason);
-    for (const { reject, timer } of this.#pending.values()) {
-      timer.cancel();
-      reject(error);
+    if (this.#halves) {
+      const { traffic, asking, answering } = this.#halves;
+      traffic.counters[isAgreed ? 'connectionsEnded' : 'connectionsFailed']++;
+      traffic.outbox.close();
+      answering.end();
+      asking.end(error);
     }
-    this.#pending.clear();
     this.#options.onEnded(error);
   }
-}
-
-const isSmall = (hasSamples: boolean, body: Uint8Array): boolean => !hasSamples && body.length <= smallAnswerBytes;
-
-/** An error as it crosses to the other side. */
-function failureOf(error: unknown): PeerFailure {
-  if (!(error instanceof TimbalaError)) return { code: 'PEER_FAILED', text: errorMessage(error) };
-  return { code: error.code, text: error.message.slice(error.code.length + 2) };
-}
-
-function asTimbalaError(error: unknown): TimbalaError {
-  if (error instanceof TimbalaError) return error;
-  return new TimbalaError('PEER_FAILED', errorMessage(error), { cause: error });
 }

@@ -17,6 +17,8 @@ export interface LinkOptions extends Omit<ConnectionOptions, 'dialed' | 'onOpen'
   readonly random: Random;
   readonly node: NodeName;
   readonly connectionClass: ConnectionClass;
+  /** Gossip's opinion, where it has one. */
+  readonly isAlive: () => boolean | undefined;
 }
 
 export interface LinkState {
@@ -53,16 +55,20 @@ export class PeerLink {
     return { node, connectionClass, isOpen, ...load, lastError: this.#lastError?.message };
   }
 
-  request(frame: PeerFrame, patienceMs: number): Promise<ReceivedFrame> {
+  request(frame: PeerFrame, patienceMs: number, signal: AbortSignal | undefined): Promise<ReceivedFrame> {
     if (!this.#connection) {
       const waitMs = this.#retryMs - this.#options.clock.monotonicMs();
-      if (waitMs > 0) {
-        const text = `${this.#options.node}: tried again in ${Math.ceil(waitMs)} ms`;
-        return Promise.reject(new TimbalaError('PEER_UNREACHABLE', text, { cause: this.#lastError }));
-      }
+      if (waitMs > 0) return this.#unreachable(`tried again in ${Math.ceil(waitMs)} ms`);
     }
     const connection = (this.#connection ??= this.#dial());
-    return connection.request(frame, patienceMs);
+    if (!connection.isOpen && this.#options.isAlive() === false) return this.#unreachable('gossip finds it dead');
+    return connection.request(frame, patienceMs, signal);
+  }
+
+  #unreachable(text: string): Promise<never> {
+    const { node, connectionClass, countersOf } = this.#options;
+    countersOf(connectionClass).requestsUnreachable++;
+    return Promise.reject(new TimbalaError('PEER_UNREACHABLE', `${node}: ${text}`, { cause: this.#lastError }));
   }
 
   /** A new address is dialed from the next request on; what runs over the old one is ended. */

@@ -3,6 +3,7 @@
 // may count on them. What needs no credit never comes here (connection.ts).
 import { TimbalaError } from '../../base/index.ts';
 import { encodePeerFrame, encodePeerSamples, peerBodyBytesMax, type PeerFrameType } from '../../wire/index.ts';
+import type { Clock } from '../../ports/index.ts';
 import type { LocalStore, PeerFrame } from '../contracts.ts';
 import { messageKinds } from './classes.ts';
 import type { PeerCounters } from './counters.ts';
@@ -16,11 +17,14 @@ export interface Outgoing {
   readonly patienceMs: () => number;
   /** Nobody waits for it any more: it is dropped when its turn comes. */
   readonly isAbandoned: () => boolean;
+  /** Its turn has come: it is sent now, or dropped. */
+  readonly onTaken?: () => void;
   /** It could not be sent, and will not be. */
   readonly fail: (error: unknown) => void;
 }
 
 export interface OutboxOptions {
+  readonly clock: Clock;
   readonly store: Pick<LocalStore, 'definitionsOf'>;
   readonly counters: PeerCounters;
   /** Writes a frame to the stream; credit to be given back is added there. */
@@ -35,7 +39,8 @@ export class Outbox {
   /** Bytes of the messages that wait. */
   queuedBytes = 0;
   readonly #options: OutboxOptions;
-  readonly #queue: Outgoing[] = [];
+  /** What waits, in order, with the time since when. */
+  readonly #queue = new Map<Outgoing, number>();
   readonly #sent = new SentSeries();
   /** None until the other side has said how much it takes. May fall below 0 by the message that used it up. */
   #creditBytes = 0;
@@ -52,9 +57,21 @@ export class Outbox {
 
   add(item: Outgoing): void {
     if (this.#creditBytes <= 0) this.#options.counters.creditWaits++;
-    this.#queue.push(item);
+    this.#queue.set(item, this.#options.clock.monotonicMs());
     this.queuedBytes += sizeOf(item.frame);
     this.#pump();
+  }
+
+  /** Whether it waits for its turn. */
+  has(item: Outgoing): boolean {
+    return this.#queue.has(item);
+  }
+
+  /** Takes back what waits for its turn; false where that has come. */
+  drop(item: Outgoing): boolean {
+    if (!this.#queue.delete(item)) return false;
+    this.queuedBytes -= sizeOf(item.frame);
+    return true;
   }
 
   addCredit(bytes: number): void {
@@ -65,16 +82,20 @@ export class Outbox {
   /** Drops what waits; nothing is sent any more. */
   close(): void {
     this.#isClosed = true;
-    this.#queue.length = 0;
+    this.#queue.clear();
     this.queuedBytes = 0;
   }
 
   #pump(): void {
     // A message longer than all credit must get through as well, so any credit is enough for one.
     while (!this.#isDefining && !this.#isClosed && this.#creditBytes > 0) {
-      const item = this.#queue.shift();
-      if (!item) return;
-      this.queuedBytes -= sizeOf(item.frame);
+      const [next] = this.#queue;
+      if (!next) return;
+      const [item, sinceMs] = next;
+      this.drop(item);
+      const { counters, clock } = this.#options;
+      counters.creditWaitMs += clock.monotonicMs() - sinceMs;
+      item.onTaken?.();
       if (!item.isAbandoned()) this.#send(item);
     }
   }
@@ -90,7 +111,8 @@ export class Outbox {
     this.#isDefining = true;
     try {
       const definitions = await this.#options.store.definitionsOf(dictionary, due);
-      if (!this.#isClosed && this.#write(item, definitions)) this.#sent.markSent(due);
+      const isWanted = !this.#isClosed && !item.isAbandoned();
+      if (isWanted && this.#write(item, definitions)) this.#sent.markSent(due);
     } catch (error) {
       item.fail(error);
     }

@@ -12,8 +12,8 @@ import type {
   StreamListener,
 } from '../../ports/index.ts';
 import type { PeerFailure } from '../../wire/index.ts';
-import type { LocalStore, NodeName, PeerFrame, PeerHandler, PeerLinks, ReceivedFrame } from '../contracts.ts';
-import { classOf, type ConnectionClass } from './classes.ts';
+import type { LocalStore, NodeName, PeerFrame, PeerHandler, PeerLinks, PeerWork, ReceivedFrame } from '../contracts.ts';
+import { classOf, type ConnectionClass, limitsAmong } from './classes.ts';
 import { type ConnectionOptions, PeerConnection, type PeerIdentity } from './connection.ts';
 import { createCounters, type PeerCountersByClass } from './counters.ts';
 import { type LinkState, PeerLink } from './link.ts';
@@ -38,6 +38,11 @@ export interface PeerConnectionsOptions {
   readonly identity: () => PeerIdentity;
   /** Why a node is refused; undefined: it is not. By default members of other clusters are, and our own name. */
   readonly judge?: (theirs: PeerIdentity) => PeerFailure | undefined;
+  /**
+   * Gossip's opinion; undefined where it has none. Requests to a node that it finds dead fail at once as long as no connection
+   * is open, while one is tried behind.
+   */
+  readonly isAlive?: (node: NodeName) => boolean | undefined;
 }
 
 export class PeerConnections implements PeerLinks {
@@ -48,6 +53,7 @@ export class PeerConnections implements PeerLinks {
   readonly #ports: PeerPorts;
   readonly #shared: Omit<ConnectionOptions, 'dialed' | 'onOpen' | 'onEnded'>;
   readonly #listener: StreamListener;
+  readonly #isAlive: PeerConnectionsOptions['isAlive'];
   readonly #links = new Map<NodeName, Map<ConnectionClass, PeerLink>>();
   #addresses: ReadonlyMap<NodeName, string> = new Map();
   readonly #accepted = new Set<PeerConnection>();
@@ -74,6 +80,7 @@ export class PeerConnections implements PeerLinks {
     const { store, identity } = options;
     this.#ports = ports;
     this.#listener = listener;
+    this.#isAlive = options.isAlive;
     this.address = listener.address;
     this.#shared = {
       clock,
@@ -82,13 +89,14 @@ export class PeerConnections implements PeerLinks {
       identity,
       judge: options.judge ?? ((theirs) => refuseStrangers(identity(), theirs)),
       countersOf: (connectionClass) => this.counters[connectionClass],
-      onRequest: (from, frame) => this.#serve(from, frame),
+      limitsOf: (connectionClass) => limitsAmong(this.#addresses.size, connectionClass),
+      onRequest: (from, frame, work) => this.#serve(from, frame, work),
     };
   }
 
-  request(to: NodeName, frame: PeerFrame, deadlineMs: number): Promise<ReceivedFrame> {
+  request(to: NodeName, frame: PeerFrame, deadlineMs: number, signal?: AbortSignal): Promise<ReceivedFrame> {
     const link = this.#linkTo(to, classOf(frame.kind));
-    if (link) return link.request(frame, deadlineMs);
+    if (link) return link.request(frame, deadlineMs, signal);
     const text = this.#isClosed ? 'connections are closed' : 'no address is known';
     return Promise.reject(new TimbalaError('PEER_UNREACHABLE', `${to}: ${text}`));
   }
@@ -111,6 +119,11 @@ export class PeerConnections implements PeerLinks {
    */
   forgetSeries(node: NodeName): void {
     for (const link of this.#links.get(node)?.values() ?? []) link.close('its series dictionary is void');
+  }
+
+  /** The node is known to be there (again): the next request dials it without waiting. */
+  retry(node: NodeName): void {
+    for (const link of this.#links.get(node)?.values() ?? []) link.retryNow();
   }
 
   /** Of all links that have been used. */
@@ -146,7 +159,7 @@ export class PeerConnections implements PeerLinks {
     // It dials again because it has given up the one before, which may look alive from here for some time.
     this.#newest.get(key)?.close({ code: 'PEER_CLOSED', text: 'a newer connection took its place' });
     this.#newest.set(key, connection);
-    for (const link of this.#links.get(node)?.values() ?? []) link.retryNow();
+    this.retry(node);
   }
 
   #onAcceptedEnded(connection: PeerConnection, { message }: TimbalaError): void {
@@ -166,15 +179,16 @@ export class PeerConnections implements PeerLinks {
     const address = this.#addresses.get(node);
     if (known || address === undefined) return known;
     const { network, random } = this.#ports;
-    const link = new PeerLink({ ...this.#shared, network, random, node, connectionClass }, address);
+    const isAlive = (): boolean | undefined => this.#isAlive?.(node);
+    const link = new PeerLink({ ...this.#shared, network, random, node, connectionClass, isAlive }, address);
     const links = this.#links.get(node) ?? new Map<ConnectionClass, PeerLink>();
     this.#links.set(node, links.set(connectionClass, link));
     return link;
   }
 
-  async #serve(from: NodeName, frame: ReceivedFrame): Promise<PeerFrame> {
+  async #serve(from: NodeName, frame: ReceivedFrame, work: PeerWork): Promise<PeerFrame> {
     if (!this.onRequest) throw new TimbalaError('PEER_BUSY', 'the node is starting');
-    return this.onRequest(from, frame);
+    return this.onRequest(from, frame, work);
   }
 }
 
