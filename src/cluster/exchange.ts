@@ -7,6 +7,7 @@ import type {
   NodeName,
   PeerFrame,
   PeerLinks,
+  PeerWork,
   ReceivedFrame,
   ReceivedSamples,
   RecordHash,
@@ -41,6 +42,7 @@ export interface Asked<Request> {
   readonly store: StoreId;
   readonly body: Request;
   readonly samples: ReceivedSamples | undefined;
+  readonly work: PeerWork;
 }
 
 type Handler<Request, Reply> = (
@@ -52,7 +54,7 @@ export class Exchange {
   readonly #links: PeerLinks;
   readonly #handlers = new Map<
     string,
-    (frame: ReceivedFrame, reader: ByteReader, from: NodeName, store: StoreId) => Promise<PeerFrame>
+    (frame: ReceivedFrame, reader: ByteReader, from: NodeName, store: StoreId, work: PeerWork) => Promise<PeerFrame>
   >();
   /** The last hash that a peer showed: saves the round trip in which it would ask for the record. */
   readonly #hashes = new Map<NodeName, RecordHash>();
@@ -60,7 +62,7 @@ export class Exchange {
   constructor(state: NodeState, links: PeerLinks) {
     this.#state = state;
     this.#links = links;
-    links.onRequest = (from, frame) => this.#take(from, frame);
+    links.onRequest = (from, frame, work) => this.#take(from, frame, work);
   }
 
   forgetSeries(node: NodeName): void {
@@ -69,10 +71,10 @@ export class Exchange {
 
   /** Registers who answers a question. */
   answer<Request, Reply>(question: Question<Request, Reply>, handler: Handler<Request, Reply>): void {
-    this.#handlers.set(question.topic, async (frame, reader, from, store) => {
+    this.#handlers.set(question.topic, async (frame, reader, from, store, work) => {
       const body = question.request.read(reader);
       const viewHash = this.#state.view.hash;
-      const { body: reply, samples } = await handler({ from, store, body, samples: frame.samples });
+      const { body: reply, samples } = await handler({ from, store, body, samples: frame.samples, work });
       const isSameView = this.#state.view.hash === viewHash;
       const writer = this.#header('done', isSameView ? viewHash : '', undefined);
       question.reply.write(writer, reply);
@@ -82,7 +84,7 @@ export class Exchange {
 
   /**
    * Asks a node. Both have held the same record when it began to answer, and what it has learnt since is merged here. Throws
-   * PEER_… errors, and what the other refused with.
+   * PEER_… errors (PEER_CANCELLED after `signal`), and what the other refused with.
    */
   async ask<Request, Reply>(
     to: NodeName,
@@ -90,13 +92,14 @@ export class Exchange {
     request: Request,
     deadlineMs: number,
     samples?: SamplesPayload,
+    signal?: AbortSignal,
   ): Promise<Answer<Reply>> {
     const { clock } = this.#state;
     const endMs = clock.monotonicMs() + deadlineMs;
     for (let attempt = 0; attempt < attemptsMax; attempt++) {
       const leftMs = endMs - clock.monotonicMs();
       if (leftMs <= 0) break;
-      const frame = await this.#links.request(to, this.#request(to, question, request, samples), leftMs);
+      const frame = await this.#links.request(to, this.#request(to, question, request, samples), leftMs, signal);
       const reader = new ByteReader(frame.body);
       const header = replyHeader.read(reader);
       if (header.record) {
@@ -150,7 +153,7 @@ export class Exchange {
     return writer;
   }
 
-  async #take(from: NodeName, frame: ReceivedFrame): Promise<PeerFrame> {
+  async #take(from: NodeName, frame: ReceivedFrame, work: PeerWork): Promise<PeerFrame> {
     const state = this.#state;
     try {
       const reader = new ByteReader(frame.body);
@@ -174,7 +177,7 @@ export class Exchange {
       }
       const handler = this.#handlers.get(topic);
       if (!handler) throw new TimbalaError('PEER_UNKNOWN', `no answer to ${topic}; a later version may have one`);
-      return await handler(frame, reader, from, header.store);
+      return await handler(frame, reader, from, header.store, work);
     } catch (error) {
       // Closes the connection: only the links can do that.
       if (error instanceof TimbalaError && error.code === 'PEER_DICTIONARY') throw error;
