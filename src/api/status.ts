@@ -18,7 +18,11 @@ export function readyHandler(isReady: () => boolean): HttpHandler {
   return () =>
     isReady()
       ? { status: 200, headers: plainText, body: 'Timbala is ready.\n' }
-      : { status: 503, headers: plainText, body: 'The log of earlier runs is being read.\n' };
+      : {
+          status: 503,
+          headers: plainText,
+          body: 'Not ready: the log of earlier runs is being read, or this node is no active member of its cluster yet.\n',
+        };
 }
 
 export function buildInfoHandler(timbalaVersion: string, runtimeVersion: string): HttpHandler {
