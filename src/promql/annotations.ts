@@ -22,6 +22,12 @@ interface Placed {
   readonly offset: number;
 }
 
+/** An annotation on its way from where a part of a query was evaluated. */
+export interface PlacedAnnotation extends Placed {
+  readonly kind: 'warning' | 'info';
+  readonly text: string;
+}
+
 export class Annotations {
   readonly #warnings = new Map<string, Placed>();
   readonly #infos = new Map<string, Placed>();
@@ -34,6 +40,28 @@ export class Annotations {
    */
   siteAt(offset: number): AnnotationSite {
     return new AnnotationSite(this, { site: this.#sitesCount++, offset });
+  }
+
+  /** Sites so far: where the next one begins. */
+  get sitesCount(): number {
+    return this.#sitesCount;
+  }
+
+  /** All that was said of texts and their places. Mended buckets are not among it. */
+  placed(): PlacedAnnotation[] {
+    const of = (kind: PlacedAnnotation['kind'], held: ReadonlyMap<string, Placed>): PlacedAnnotation[] =>
+      Array.from(held, ([text, place]) => ({ kind, text, ...place }));
+    return [...of('warning', this.#warnings), ...of('info', this.#infos)];
+  }
+
+  /** Takes over what was said elsewhere, by sites that are counted from `firstSite` on. */
+  takeOver(placed: Iterable<PlacedAnnotation>, firstSite: number): void {
+    for (const { kind, text, site, offset } of placed) {
+      const here = { site: firstSite + site, offset };
+      this.#sitesCount = Math.max(this.#sitesCount, here.site + 1);
+      if (kind === 'warning') this.warn(text, here);
+      else this.inform(text, here);
+    }
   }
 
   warn(text: string, placed: Placed): void {

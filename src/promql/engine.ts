@@ -5,6 +5,7 @@ import { minuteMs, present } from '../base/index.ts';
 import { Annotations } from './annotations.ts';
 import { type BuildContext, buildRange, buildVector } from './operators/build.ts';
 import { evaluateScalar } from './operators/build-scalar.ts';
+import { pushDown } from './fragments/push-down.ts';
 import type { Evaluation } from './operators/operator.ts';
 import { removeMarkedNames } from './operators/series-naming.ts';
 import { formatPosition } from './parse/index.ts';
@@ -79,25 +80,25 @@ export class PromqlEngine {
 
   async #execute(
     query: TimedQuery,
-    { root, grid }: Plan,
+    plan: Plan,
     lookbackDeltaMs: number,
     queryable: Queryable,
     control: QueryControl,
     evaluate: (context: BuildContext) => QueryValue,
   ): Promise<QueryResult> {
     const { text } = query;
-    const { requests, indexOf } = collectSelectors(root, grid, lookbackDeltaMs);
-    const selections = requests.length > 0 ? await queryable.select(requests, control) : [];
     const stats: QueryStats = { samplesLoadedCount: 0, seriesLoadedCount: 0, samplesReturnedCount: 0 };
-    for (const index of indexOf.values()) stats.seriesLoadedCount += selections[index]?.series.length ?? 0;
     const annotations = new Annotations();
     const delayedNameRemoval = this.#delayedNameRemoval;
     const evaluation: Evaluation = { lookbackDeltaMs, delayedNameRemoval, control, annotations, stats };
-    const value = evaluate({
-      text,
-      evaluation,
-      selectionOf: (node) => present(selections[present(indexOf.get(node), 'request')], 'selection'),
-    });
+    const pushed = await pushDown(query, plan, queryable, evaluation);
+    const remaining = new Map(Array.from(pushed, ([node, { remaining: parts }]) => [node, parts]));
+    const { requests, indexOf } = collectSelectors(plan.root, plan.grid, lookbackDeltaMs, remaining);
+    const selections = requests.length > 0 ? await queryable.select(requests, control) : [];
+    for (const index of indexOf.values()) stats.seriesLoadedCount += selections[index]?.series.length ?? 0;
+    const selectionOf: BuildContext['selectionOf'] = (node) =>
+      present(selections[present(indexOf.get(node), 'request')], 'selection');
+    const value = evaluate({ text, evaluation, pushed, selectionOf });
     const position = (offset: number): string => formatPosition(text, offset);
     return { value, warnings: annotations.warnings(position), infos: annotations.infos(position), stats };
   }

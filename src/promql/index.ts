@@ -1,6 +1,18 @@
 export { type EngineOptions, type InstantQuery, PromqlEngine, type RangeQuery } from './engine.ts';
+export { evaluateFragment } from './fragments/evaluate-fragment.ts';
+export { fragmentRequestKind } from './fragments/fragment-request.ts';
 export { LimitedQueryControl, type QueryLimits } from './query-control.ts';
-export type { LabelRequest, Queryable, QueryControl, SelectedSeries, Selection, SelectRequest } from './queryable.ts';
+export type {
+  FragmentAnswer,
+  FragmentRequest,
+  LabelRequest,
+  Queryable,
+  QueryControl,
+  SelectedSeries,
+  Selection,
+  SelectRequest,
+  StepReach,
+} from './queryable.ts';
 export type {
   MatrixResult,
   MatrixSeries,

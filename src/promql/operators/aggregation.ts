@@ -1,5 +1,5 @@
 // Aggregations that give one series per group. The input streams through: what stays in memory is the groups.
-import { unreachable } from '../../base/index.ts';
+import { present, unreachable } from '../../base/index.ts';
 import type { Labels } from '../../model/index.ts';
 import type { AggregationOperator as Operator } from '../parse/ast.ts';
 import type { AggregationNode } from '../plan/plan-node.ts';
@@ -14,7 +14,7 @@ import {
   VarianceAccumulator,
 } from './accumulators.ts';
 import { groupSeries } from './grouping.ts';
-import { type Evaluation, Row, type VectorOperator } from './operator.ts';
+import { type Evaluation, type OutputSeries, Row, type VectorOperator } from './operator.ts';
 import { QuantileAccumulator } from './quantile.ts';
 
 /** Those that pick series instead of folding them are elsewhere (select-k.ts, count-values.ts). */
@@ -24,48 +24,48 @@ export type FoldingOperator = Exclude<Operator, 'topk' | 'bottomk' | 'limitk' | 
 export type PartialOperator = 'sum' | 'avg' | 'count' | 'group' | 'min' | 'max';
 
 /** A group that has a value at some step. */
-export interface FoldedGroup {
+export interface FoldedGroup<S extends OutputSeries> {
   readonly labels: Labels;
   readonly dropsName: boolean;
   /** Its number in the accumulator. */
   readonly group: number;
   /** The first of its input series that has a value. */
-  readonly firstIndex: number;
+  readonly firstSeries: S;
 }
 
-export interface Folded<A extends Accumulator> {
+export interface Folded<A extends Accumulator, S extends OutputSeries> {
   /** By their first series: the order of Prometheus. */
-  readonly groups: readonly FoldedGroup[];
+  readonly groups: readonly FoldedGroup<S>[];
   readonly accumulator: A;
 }
 
 /** Reads every series of the input once, into the accumulator that is made for the number of groups. */
-export function fold<A extends Accumulator>(
+export function fold<A extends Accumulator, S extends OutputSeries>(
   node: AggregationNode,
-  input: VectorOperator,
+  input: VectorOperator<S>,
   makeAccumulator: (groupsCount: number) => A,
   stepsCount: number,
   evaluation: Evaluation,
-): Folded<A> {
+): Folded<A, S> {
   const { groups, groupOf } = groupSeries(input.series, node.grouping, node.without);
   evaluation.control.addBytes(accumulatorBytes * groups.length * stepsCount);
   const accumulator = makeAccumulator(groups.length);
   const dropsName = new Uint8Array(groups.length);
-  const firstIndexes = new Map<number, number>();
+  const firstOf = new Map<number, S>();
   const row = new Row(stepsCount);
   for (const [index, series] of input.series.entries()) {
     input.read(index, row);
     if (row.presentCount === 0) continue;
     const group = groupOf[index] as number;
     accumulator.add(group, row);
-    if (!firstIndexes.has(group)) firstIndexes.set(group, index);
+    if (!firstOf.has(group)) firstOf.set(group, series);
     if (series.dropsName) dropsName[group] = 1;
   }
-  const folded = Array.from(firstIndexes, ([group, firstIndex]) => ({
+  const folded = Array.from(firstOf, ([group, firstSeries]) => ({
     labels: groups[group] as Labels,
     dropsName: dropsName[group] === 1,
     group,
-    firstIndex,
+    firstSeries,
   }));
   return { groups: folded, accumulator };
 }
@@ -84,7 +84,7 @@ export function aggregate(
   return {
     series: groups,
     hasEffects: false,
-    read: (index, into) => accumulator.read((groups[index] as FoldedGroup).group, into),
+    read: (index, into) => accumulator.read(present(groups[index], 'group').group, into),
   };
 }
 

@@ -12,6 +12,8 @@ import {
   type RangeSelectorNode,
 } from '../plan/plan-node.ts';
 import type { Selection } from '../queryable.ts';
+import type { PushedAggregations } from '../fragments/push-down.ts';
+import { stitch } from '../fragments/stitch.ts';
 import { aggregate, type FoldingOperator } from './aggregation.ts';
 import { isSetOperator } from './binary-kernels.ts';
 import { buildCall } from './build-call.ts';
@@ -36,6 +38,8 @@ export interface BuildContext {
   readonly evaluation: Evaluation;
   /** What the storage gave for a selector of the plan. */
   readonly selectionOf: (node: InstantSelectorNode | RangeSelectorNode) => Selection;
+  /** Aggregations of which steps were evaluated by other nodes. */
+  readonly pushed: PushedAggregations;
 }
 
 /** No operator has more scratch rows, or as much in other columns, unless it counts them itself. */
@@ -118,6 +122,8 @@ function buildAggregation(node: AggregationNode, grid: Grid, context: BuildConte
   const { evaluation } = context;
   const { stepsCount } = grid;
   const { operator, parameter } = node;
+  const pushed = context.pushed.get(node);
+  if (pushed) return stitch(pushed, context);
   const scalar = (): Float64Array => evaluateScalar(parameter as PlanNode, grid, context);
   const input = (): VectorOperator => buildVector(node.expression, grid, context);
   switch (operator) {

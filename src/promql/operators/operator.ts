@@ -12,8 +12,13 @@ export interface OutputSeries {
   readonly dropsName: boolean;
 }
 
-export interface VectorOperator {
-  readonly series: readonly OutputSeries[];
+/** A series that comes of one series of the storage, or of several of which this is the first. */
+export interface SourcedSeries extends OutputSeries {
+  readonly first: Labels;
+}
+
+export interface VectorOperator<S extends OutputSeries = OutputSeries> {
+  readonly series: readonly S[];
   /**
    * Reading may add annotations. Such series are read even where their values can't matter (no match on the other side),
    * because Prometheus evaluates everything. (Errors come when an operator is made, if they can't wait.)
@@ -75,6 +80,13 @@ export class Row {
     this.presentCount = end - first;
   }
 
+  /** Adds the steps that `other` has a value at, from `offset` on; they must be absent here. */
+  addSteps(other: Row, offset: number): void {
+    this.values.set(other.values, offset);
+    this.presence.set(other.presence, offset);
+    this.presentCount += other.presentCount;
+  }
+
   copyFrom(other: Row): void {
     this.values.set(other.values);
     this.presence.set(other.presence);
@@ -97,13 +109,13 @@ export interface Evaluation {
 }
 
 /** An operator over rows that are there already. */
-export class RowsOperator implements VectorOperator {
-  readonly series: readonly OutputSeries[];
+export class RowsOperator<S extends OutputSeries = OutputSeries> implements VectorOperator<S> {
+  readonly series: readonly S[];
   readonly hasEffects = false;
   readonly #rows: readonly Row[];
 
   /** Takes the rows over. */
-  constructor(series: readonly OutputSeries[], rows: readonly Row[]) {
+  constructor(series: readonly S[], rows: readonly Row[]) {
     this.series = series;
     this.#rows = rows;
   }

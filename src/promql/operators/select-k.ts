@@ -14,13 +14,13 @@ const int64Limit = 2 ** 63;
 const int64Max = int64Limit - 1024;
 
 /** `limits`: k at each step, not yet rounded. */
-export function selectK(
+export function selectK<S extends OutputSeries>(
   node: SelectingNode,
-  input: VectorOperator,
+  input: VectorOperator<S>,
   limits: Float64Array,
   stepsCount: number,
   evaluation: Evaluation,
-): VectorOperator {
+): VectorOperator<S> {
   const limitMax = validateLimits(limits);
   if (limitMax < 1) return new RowsOperator([], []);
   const { groups, groupOf } = groupSeries(input.series, node.grouping, node.without);
@@ -50,13 +50,13 @@ export function selectK(
   return selectedRows(node, input.series, filled, stepsCount, evaluation);
 }
 
-function selectedRows(
+function selectedRows<S extends OutputSeries>(
   node: SelectingNode,
-  inputSeries: readonly OutputSeries[],
+  inputSeries: readonly S[],
   heaps: Iterable<ValueHeaps>,
   stepsCount: number,
   evaluation: Evaluation,
-): VectorOperator {
+): VectorOperator<S> {
   const rows = new Map<number, Row>();
   const order: number[] = [];
   for (const heap of heaps) {
@@ -79,7 +79,7 @@ function selectedRows(
   const members = order.length > 0 ? order : [...rows.keys()];
   if (stepsCount > 1) members.sort((a, b) => a - b);
   return new RowsOperator(
-    members.map((member) => inputSeries[member] as OutputSeries),
+    members.map((member) => inputSeries[member] as S),
     members.map((member) => rows.get(member) as Row),
   );
 }

@@ -98,7 +98,7 @@ export function removeMarkedNames(operator: VectorOperator, stepsCount: number):
 }
 
 /** The operator with other labels on the same rows. */
-export function renamed(operator: VectorOperator, series: readonly OutputSeries[]): VectorOperator {
+export function renamed<S extends OutputSeries>(operator: VectorOperator, series: readonly S[]): VectorOperator<S> {
   const { hasEffects } = operator;
   return { series, hasEffects, read: (index, row) => operator.read(index, row) };
 }
