@@ -7,6 +7,7 @@ import { loadTestModule } from '../wasm/test-modules.ts';
 import { encodeWriteRequest, wrapSnappy, type WriteSeries } from '../wire/index.ts';
 import { parseConfig } from './config.ts';
 import { InlineWorkers } from './inline-workers.ts';
+import type { OptionName } from './options.ts';
 import { type StartedNode, startNode } from './node.ts';
 
 /** Keeps warnings and errors, which a test may expect or refuse. */
@@ -38,7 +39,11 @@ export interface TestNode {
 }
 
 /** On `disk` what an earlier node has left. The caller closes the node. */
-export async function startTestNode(disk = new SimDisk(), log = new TestLog()): Promise<TestNode> {
+export async function startTestNode(
+  disk = new SimDisk(),
+  given: Readonly<Partial<Record<OptionName, string>>> = {},
+): Promise<TestNode> {
+  const log = new TestLog();
   const clock = new SystemClock();
   const ports = {
     clock,
@@ -49,7 +54,7 @@ export async function startTestNode(disk = new SimDisk(), log = new TestLog()): 
     lowerThreadPriority: () => {},
   };
   const node = await startNode(
-    parseConfig({ 'http-bind-addr': '127.0.0.1:0', 'http-advertise-addr': 'test:1' }, 'box'),
+    parseConfig({ 'http-bind-addr': '127.0.0.1:0', 'http-advertise-addr': 'test:1', ...given }, 'box'),
     { wire: loadTestModule('wire'), head: loadTestModule('head'), pages: loadTestModule('pages') },
     {
       clock,
