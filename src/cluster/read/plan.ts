@@ -4,7 +4,7 @@
 // Why it is complete: a sample is acknowledged when at least two stores hold it marked. A mark goes only when all owners have
 // confirmed. So, with one store left out at most, either a heard node marks the sample's pair (it is read, or it lists the
 // owner, which then has the sample), or none does, and every owner has it.
-import { type NodeName, type ReadSegment, windowMs } from '../contracts.ts';
+import { type NodeName, type ReadSegment, type Selection, windowMs } from '../contracts.ts';
 import type { OwnerToken } from '../decisions.ts';
 import type { HeardLayer } from '../marks/index.ts';
 
@@ -32,6 +32,8 @@ export interface ReadPlan {
   readonly sources: ReadonlyMap<NodeName, readonly ReadSegment[]>;
   /** Partitions none of whose owners was heard. */
   readonly ownerlessCount: number;
+  /** Where less than was asked for is read: its range lies within. */
+  readonly selection?: Selection;
 }
 
 /** Of segments: an open window, the one before it, and what lies without marks, at two nodes heard or at three. */
@@ -53,13 +55,13 @@ export function segmentsOf(fromMs: number, toMs: number, heard: ReadonlyMap<Node
 }
 
 /** What one member has told that matters in a segment. */
-interface Teller {
+export interface Teller {
   readonly name: NodeName;
   readonly whole: HeardLayer | undefined;
   readonly window: HeardLayer | undefined;
 }
 
-function tellersOf(heard: ReadonlyMap<NodeName, HeardMarks>, beginMs: number): Teller[] {
+export function tellersOf(heard: ReadonlyMap<NodeName, HeardMarks>, beginMs: number): Teller[] {
   const windowStartMs = Math.floor(beginMs / windowMs) * windowMs;
   return [...heard].map(([name, marks]) => ({
     name,
@@ -68,8 +70,10 @@ function tellersOf(heard: ReadonlyMap<NodeName, HeardMarks>, beginMs: number): T
   }));
 }
 
-/** The nodes to be read for a partition in one segment. */
-function sourcesOf(input: PlanInput, partition: number, tellers: readonly Teller[]): readonly NodeName[] {
+type Markers = ReadonlyMap<NodeName, readonly (readonly OwnerToken[])[]>;
+
+/** Who marks a partition in one segment, and whom these marks list. */
+function markersOf(partition: number, tellers: readonly Teller[]): Markers {
   const markers = new Map<NodeName, (readonly OwnerToken[])[]>();
   for (const { name, whole, window } of tellers) {
     const lists: (readonly OwnerToken[])[] = [];
@@ -79,13 +83,24 @@ function sourcesOf(input: PlanInput, partition: number, tellers: readonly Teller
     }
     if (lists.length > 0) markers.set(name, lists);
   }
+  return markers;
+}
+
+/** Every mark of others lists it, so it has all that was acknowledged. */
+function isAlone(owner: NodeName, markers: Markers, input: PlanInput): boolean {
+  return [...markers].every(
+    ([name, lists]) => name === owner || lists.every((list) => list.includes(input.token(owner))),
+  );
+}
+
+/** The nodes to be read for a partition in one segment. */
+function sourcesOf(input: PlanInput, partition: number, tellers: readonly Teller[]): readonly NodeName[] {
+  const markers = markersOf(partition, tellers);
   const owners = input
     .owners(partition)
     .filter((name) => input.heard.has(name))
     .sort((a, b) => input.rank(a) - input.rank(b));
-  const alone = owners.find((owner) =>
-    [...markers].every(([name, lists]) => name === owner || lists.every((list) => list.includes(input.token(owner)))),
-  );
+  const alone = owners.find((owner) => isAlone(owner, markers, input));
   if (alone !== undefined) return [alone];
   const [chosen] = owners;
   const others = [...markers.keys()].filter((name) => name !== chosen);
@@ -95,26 +110,32 @@ function sourcesOf(input: PlanInput, partition: number, tellers: readonly Teller
   return chosen === undefined ? others : [chosen, ...read];
 }
 
+/** Those of a partition's owners, a bit each by their position, that were heard and could serve it alone in one segment. */
+export function ownersAlone(input: PlanInput, partition: number, tellers: readonly Teller[]): number {
+  const markers = markersOf(partition, tellers);
+  return input
+    .owners(partition)
+    .reduce(
+      (bits, owner, at) => (input.heard.has(owner) && isAlone(owner, markers, input) ? bits | (1 << at) : bits),
+      0,
+    );
+}
+
 /** Who serves which partitions in one segment. */
 interface SegmentPlan {
   readonly partitions: ReadonlyMap<NodeName, Uint8Array>;
   readonly ownerlessCount: number;
 }
 
-/** Partitions alike in owners and in what was told of them have the same sources: those are worked out once. */
-function planSegment(input: PlanInput, tellers: readonly Teller[]): SegmentPlan {
-  const bitmaps = new Map<NodeName, Uint8Array>();
-  const bitmapOf = (name: NodeName): Uint8Array => {
-    let bitmap = bitmaps.get(name);
-    if (!bitmap) {
-      bitmap = new Uint8Array((input.partitionsCount + 7) >> 3);
-      bitmaps.set(name, bitmap);
-    }
-    return bitmap;
-  };
+/** Visits all partitions. Those alike in owners and in what was told of them are worked out once. */
+export function forEachPartition<T>(
+  input: PlanInput,
+  tellers: readonly Teller[],
+  workOut: (partition: number) => T,
+  visit: (partition: number, found: T) => void,
+): void {
   const layers = tellers.flatMap(({ whole, window }) => [whole, window]).filter((layer) => layer !== undefined);
-  const byOwners = new Map<readonly NodeName[], Map<string, readonly Uint8Array[]>>();
-  let ownerlessCount = 0;
+  const byOwners = new Map<readonly NodeName[], Map<string, { readonly found: T }>>();
   for (let partition = 0; partition < input.partitionsCount; partition++) {
     const owners = input.owners(partition);
     let known = byOwners.get(owners);
@@ -127,25 +148,55 @@ function planSegment(input: PlanInput, tellers: readonly Teller[]): SegmentPlan 
       const number = lists[partition] ?? 0;
       if (number > 0) told += `${index}:${number} `;
     }
-    let read = known.get(told);
-    if (!read) {
-      read = sourcesOf(input, partition, tellers).map(bitmapOf);
-      known.set(told, read);
+    let same = known.get(told);
+    if (!same) {
+      same = { found: workOut(partition) };
+      known.set(told, same);
     }
-    for (const bitmap of read) bitmap[partition >> 3] = (bitmap[partition >> 3] ?? 0) | (1 << (partition & 7));
-    if (!owners.some((name) => input.heard.has(name))) ownerlessCount++;
+    visit(partition, same.found);
   }
+}
+
+export function addTo(bitmap: Uint8Array, partition: number): void {
+  bitmap[partition >> 3] = (bitmap[partition >> 3] ?? 0) | (1 << (partition & 7));
+}
+
+function planSegment(input: PlanInput, tellers: readonly Teller[]): SegmentPlan {
+  const bitmaps = new Map<NodeName, Uint8Array>();
+  const bitmapOf = (name: NodeName): Uint8Array => {
+    const bitmap = bitmaps.get(name) ?? new Uint8Array((input.partitionsCount + 7) >> 3);
+    bitmaps.set(name, bitmap);
+    return bitmap;
+  };
+  let ownerlessCount = 0;
+  forEachPartition(
+    input,
+    tellers,
+    (partition) => ({
+      bitmaps: sourcesOf(input, partition, tellers).map(bitmapOf),
+      isOwnerless: !input.owners(partition).some((name) => input.heard.has(name)),
+    }),
+    (partition, { bitmaps: read, isOwnerless }) => {
+      for (const bitmap of read) addTo(bitmap, partition);
+      if (isOwnerless) ownerlessCount++;
+    },
+  );
   return { partitions: bitmaps, ownerlessCount };
 }
 
 /**
- * Remembers the plans of segments: while nobody's marks change, one query is planned as the one before was. Marks are known by
- * the identity of their layers. Of one view and one reading node; make another when the view changes.
+ * Remembers what was worked out of segments: while nobody's marks change, one query is planned as the one before was. Marks are
+ * known by the identity of their layers. Of one view and one reading node; make another when the view changes.
  */
-export class PlanMemory {
-  readonly #known: { readonly key: readonly unknown[]; readonly plan: SegmentPlan }[] = [];
+export class SegmentMemory<T> {
+  readonly #workOut: (input: PlanInput, tellers: readonly Teller[]) => T;
+  readonly #known: { readonly key: readonly unknown[]; readonly plan: T }[] = [];
 
-  of(input: PlanInput, tellers: readonly Teller[]): SegmentPlan {
+  constructor(workOut: (input: PlanInput, tellers: readonly Teller[]) => T) {
+    this.#workOut = workOut;
+  }
+
+  of(input: PlanInput, tellers: readonly Teller[]): T {
     const key = [
       input.maySpare,
       [...input.unsparable].join('\n'),
@@ -155,10 +206,16 @@ export class PlanMemory {
       other.length === key.length && other.every((part, index) => part === key[index]);
     const found = this.#known.find((entry) => isSame(entry.key));
     if (found) return found.plan;
-    const plan = planSegment(input, tellers);
+    const plan = this.#workOut(input, tellers);
     this.#known.unshift({ key, plan });
     this.#known.length = Math.min(this.#known.length, plansRemembered);
     return plan;
+  }
+}
+
+export class PlanMemory extends SegmentMemory<SegmentPlan> {
+  constructor() {
+    super(planSegment);
   }
 }
 
