@@ -197,6 +197,11 @@ export class Fleet {
     this.#unhealedCount++;
   }
 
+  /** Whether the node has to acknowledge what it is sent: it can sync on two members, itself included. */
+  promisesWrites(node: FleetNode): boolean {
+    return node.condition === 'serving' && this.members.filter(({ condition }) => condition === 'serving').length > 1;
+  }
+
   /** Whether the node may answer a query with a warning: more than one store may be out of its reach. */
   mayWarn(node: FleetNode): boolean {
     if (node.condition === 'isolated') return true;

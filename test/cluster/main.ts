@@ -8,7 +8,7 @@ import { isStarted, openMachineRoom, runInside } from './machines.ts';
 const [course = 'long', seedText = String(Date.now() % 1_000_000)] = process.argv.slice(2);
 
 async function run(): Promise<number> {
-  const root = temporaryDirectory('cluster');
+  const root = temporaryDirectory('faults');
   const isGood = await runCourse(course, root, openMachineRoom(root), Number(seedText));
   if (isGood) removeDirectory(root);
   else console.log(`data and logs are in ${root}`);

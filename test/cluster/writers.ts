@@ -105,7 +105,8 @@ export class Writer {
     while (!this.#isStopped) {
       const node = this.#target();
       if (node) {
-        const { epoch, condition } = node;
+        const { epoch } = node;
+        const isPromised = this.#fleet.promisesWrites(node);
         const startedMs = performance.now();
         this.sentCount = step + 1;
         const failure = await this.#send(node, body);
@@ -115,7 +116,7 @@ export class Writer {
           this.#journal.acknowledged(this.options.seriesCount, tookMs);
           return;
         }
-        if (condition !== 'serving' || node.epoch !== epoch) this.#journal.excused();
+        if (!isPromised || node.epoch !== epoch) this.#journal.excused();
         else this.#journal.violated(`write at ${node.name} failed after ${Math.round(tookMs)} ms: ${failure}`);
       }
       await sleep(retryPauseMs);
