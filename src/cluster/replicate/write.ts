@@ -70,7 +70,7 @@ export class Writer {
 
   /**
    * Resolves when all valid samples are acknowledged. Throws WRITE_UNAVAILABLE (503: to be sent again) otherwise. The
-   * decoded write is released here, when the last node has answered.
+   * decoded write is released in any case: what owners are still being sent was encoded before, and nobody stands in later.
    */
   async write(decoded: DecodedWrite): Promise<void> {
     const state = this.#state.self?.state;
@@ -88,6 +88,8 @@ export class Writer {
     } catch (error) {
       this.counters.unavailable++;
       throw error;
+    } finally {
+      decoded.release();
     }
   }
 }
@@ -128,10 +130,7 @@ class Attempt {
   }
 
   async run(): Promise<void> {
-    if (this.#groups.length === 0) {
-      this.#decoded.release();
-      return;
-    }
+    if (this.#groups.length === 0) return;
     const { clock } = this.#state;
     const timers: Timer[] = [];
     try {
@@ -178,10 +177,11 @@ class Attempt {
       for (const group of groups) group.acks.set(to, store);
     } catch (error) {
       this.#failures.push(errorMessage(error));
-      if (hasCode(error, 'PEER_BUSY')) for (const group of groups) group.isBusy = true;
+      const isBusy = hasCode(error, 'PEER_BUSY') || hasCode(error, 'STORE_BUSY');
+      if (isBusy) for (const group of groups) group.isBusy = true;
     }
     for (const group of groups) group.waitingCount--;
-    if (--this.#openCount === 0) this.#decoded.release();
+    this.#openCount--;
     this.#check();
   }
 
