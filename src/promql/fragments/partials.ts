@@ -79,31 +79,44 @@ function addState(operator: PartialOperator, held: PartialState, addition: Parti
 type Columns = readonly Float64Array[];
 
 function addAtStep(operator: PartialOperator, held: Columns, addition: Columns, step: number): void {
-  const [values, compensations, counts] = held as [Float64Array, Float64Array, Float64Array];
-  const value = addition[0]?.[step] as number;
-  const before = values[step] as number;
   switch (operator) {
     case 'group':
       return;
     case 'count':
-      values[step] = before + value;
-      return;
+      return replaceAt(held, addition, step, 0, (a, b) => a + b);
     case 'max':
     case 'min':
-      values[step] = extreme(before, value, operator === 'max');
-      return;
+      return replaceAt(held, addition, step, 0, (a, b) => extreme(a, b, operator === 'max'));
     case 'sum':
-    case 'avg': {
-      const total = before + value;
-      const error = Math.abs(before) >= Math.abs(value) ? before - total + value : value - total + before;
-      values[step] = total;
-      compensations[step] = (compensations[step] as number) + (addition[1]?.[step] as number) + error;
-      if (operator === 'avg') counts[step] = (counts[step] as number) + (addition[2]?.[step] as number);
-      return;
-    }
+      return addSums(held, addition, step);
+    case 'avg':
+      addSums(held, addition, step);
+      return replaceAt(held, addition, step, 2, (a, b) => a + b);
     default:
       unreachable(operator);
   }
+}
+
+function replaceAt(
+  held: Columns,
+  addition: Columns,
+  step: number,
+  column: number,
+  combine: (a: number, b: number) => number,
+): void {
+  const values = held[column] as Float64Array;
+  values[step] = combine(values[step] as number, addition[column]?.[step] as number);
+}
+
+/** Neumaier's step with the other sum as the term; what the two have lost adds up. */
+function addSums(held: Columns, addition: Columns, step: number): void {
+  const [sums, compensations] = held as [Float64Array, Float64Array];
+  const [value, compensation] = [addition[0]?.[step] as number, addition[1]?.[step] as number];
+  const sum = sums[step] as number;
+  const total = sum + value;
+  const error = Math.abs(sum) >= Math.abs(value) ? sum - total + value : value - total + sum;
+  sums[step] = total;
+  compensations[step] = (compensations[step] as number) + compensation + error;
 }
 
 function extreme(a: number, b: number, isMax: boolean): number {

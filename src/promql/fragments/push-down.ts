@@ -73,8 +73,9 @@ async function pushOne(
     const encoded = encodeFragmentRequest({ query, lookbackDeltaMs, positionStart: start, positionEnd: end, reach });
     const answer = await queryable.fragments?.({ encoded, reach }, counted);
     return answer && unite(pushable, answer, { ...evaluation, control: counted });
-  } catch {
+  } catch (error) {
     // Reading samples will tell what is wrong, if it is the query's.
+    if (!(error instanceof TimbalaError)) throw error;
     control.addBytes(-bytesCount);
     return undefined;
   }
