@@ -83,7 +83,7 @@ export class ClusterMember {
     const { clock, log, network, random, workers } = ports;
     const opened = await openReplicaStore(actors, start, workers, clock);
     // The connections ask who we are, which is not known before there is a member.
-    const late: { member?: ClusterMember } = {};
+    const late: { member?: ClusterMember; gossip?: GossipClient } = {};
     let links: PeerConnections | undefined;
     try {
       const name = (await nameOfStore(opened.store)) ?? formatHostPort(config.gossipAdvertise);
@@ -96,6 +96,7 @@ export class ClusterMember {
           identity: () => late.member?.identity ?? { ...unjoined, formats: new Map(Object.entries(formats)) },
           // Records decide who is of which cluster: a node that joins is of none yet.
           judge: () => undefined,
+          isAlive: (node) => late.gossip?.isAlive(node),
         },
       );
       const gossip = await GossipClient.start(
@@ -108,8 +109,11 @@ export class ClusterMember {
           metadata: { clusterId: '', recordHash: '', peerAddress: peerAddressText(config.gossipAdvertise), formats },
           logLevel: start.logLevel,
         },
-        () => undefined,
+        (change, member) => {
+          if (change === 'joined' || change === 'recovered') links?.retry(member.name);
+        },
       );
+      late.gossip = gossip;
       late.member = new ClusterMember(options, ports, opened, name, links, gossip);
       return late.member;
     } catch (error) {
