@@ -114,13 +114,13 @@ export class NodeState {
   }
 
   /** Samples that a client wrote are synced: marks their pairs, before anybody is told. */
-  noteWritten(pairs: Iterable<PairKey>): void {
-    for (const pair of pairs) this.held.add(pairPartition(pair));
+  noteWritten(pairs: ArrayLike<PairKey>): void {
+    this.noteCopied(pairs);
     this.marks.markWritten(pairs);
   }
 
-  noteCopied(pairs: Iterable<PairKey>): void {
-    for (const pair of pairs) this.held.add(pairPartition(pair));
+  noteCopied(pairs: ArrayLike<PairKey>): void {
+    for (let i = 0; i < pairs.length; i++) this.held.add(pairPartition(pairs[i] ?? 0));
   }
 
   noteDropped(partition: number): void {
@@ -130,7 +130,6 @@ export class NodeState {
 
   /** Throws where one of the partitions was dropped after the count stood at `dropsCount`: what was to be found may be gone. */
   refuseDropped(partitions: Iterable<number>, dropsCount: number): void {
-    if (dropsCount === this.dropsCount) return;
     if (this.dropsCount === dropsCount) return;
     for (const partition of partitions) {
       if ((this.#droppedAt.get(partition) ?? 0) > dropsCount) {
