@@ -60,6 +60,9 @@ export class ModelDisk {
   }
 }
 
+/** Few, so that most reads take several frames. */
+const samplesPerFrame = 30;
+
 const keyOf = ({ series, timestampMs }: Sample): string => `${series}@${timestampMs}`;
 const encodeMatchers = (series: readonly number[]): Uint8Array => Uint8Array.from(series);
 
@@ -293,8 +296,8 @@ export class ModelStore implements LocalStore {
     return Uint32Array.from(new Set([...this.disk.samples.values()].map(({ series }) => partitionOf(series))));
   }
 
-  read(_selection: Selection, segments: readonly ReadSegment[]): Promise<Uint8Array> {
-    return this.#after(this.#delayMs(), () => {
+  async *read(_selection: Selection, segments: readonly ReadSegment[]): AsyncGenerator<Uint8Array> {
+    const asked = await this.#after(this.#delayMs(), () => {
       const isAsked = ({ series, timestampMs }: Sample): boolean =>
         segments.some(({ fromMs, toMs, partitions }) => {
           const partition = partitionOf(series);
@@ -302,8 +305,12 @@ export class ModelStore implements LocalStore {
           return bit !== 0 && timestampMs >= fromMs && timestampMs <= toMs;
         });
       const all = [...this.disk.samples.values(), ...this.#pending.flatMap(({ samples }) => samples)];
-      return encodeSamples(all.filter((sample) => isAsked(sample) && this.#isVisible(sample)));
+      return all.filter((sample) => isAsked(sample) && this.#isVisible(sample));
     });
+    for (let at = 0; at < asked.length; at += samplesPerFrame) {
+      yield encodeSamples(asked.slice(at, at + samplesPerFrame));
+      await this.#after(this.#delayMs(), () => undefined);
+    }
   }
 
   // Forgetting, and state

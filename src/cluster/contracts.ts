@@ -162,8 +162,11 @@ export interface LocalStore {
   /** From now on, and after every restart, hides what these deletes match. All that are in force, not only new ones. */
   applyDeletes(deletes: readonly DeleteRequest[]): Promise<void>;
 
-  /** Reads the own samples of a selection in these segments, as bytes that `Merger` understands. */
-  read(selection: Selection, segments: readonly ReadSegment[]): Promise<Uint8Array>;
+  /**
+   * Reads what is held of a selection in these segments, as frames (opaque, of a bounded size) to be merged by union with those of
+   * others. All are of one state, taken after the call and before the first is given.
+   */
+  read(selection: Selection, segments: readonly ReadSegment[]): AsyncIterable<Uint8Array>;
 
   /** Replaces a durable state. Marks are also asked for (`onLogCut`) before log that implies them is cut. */
   saveState(name: StateName, bytes: Uint8Array): Promise<void>;

@@ -20,7 +20,16 @@ export {
 export { type ClusterCounters, ClusterNode, type ClusterNodeOptions, type ClusterPorts, nameOfStore } from './node.ts';
 export * from './peers/index.ts';
 export { partitionsCount, type PlacedMember, Placement } from './placement/index.ts';
-export { type ClusterRead, planEverything } from './read/index.ts';
+export {
+  type ClusterRead,
+  planEverything,
+  type PlanInput,
+  planRead,
+  type ReadEvent,
+  type ReadOptions,
+  type ReadPlan,
+  type ReadStream,
+} from './read/index.ts';
 export { ClusterRecord, type Member, type MemberState } from './record/index.ts';
 export type { ClusterStatus, Liveness, LossStatus, MemberStatus } from './status.ts';
 export { type ClusterTiming, defaultClusterTiming } from './timing.ts';

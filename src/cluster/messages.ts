@@ -69,7 +69,12 @@ export const readRequest = struct({
   segments: list(struct({ fromMs: integer, toMs: integer, partitions: bytes })),
 });
 
-export const readReply = struct({ frame: bytes });
+/** A read under way at the process that answered with this epoch: numbers begin anew with every start. */
+export const openRead = struct({ epoch: uvarint, readId: uvarint });
+/** Frames are asked for by number, so that a request that comes twice gets the same answer. */
+export const readMore = struct({ read: openRead, number: uvarint });
+/** `frame` is empty where nothing is found. */
+export const readReply = struct({ read: openRead, frame: bytes, isLast: boolean });
 
 /** Digests of a scope, or of ranges of fingerprints of one window of it. */
 export const compareRequest = struct({

@@ -7,7 +7,7 @@ import { decisions, type Decisions, type OwnerToken, ownerToken, replicasCount }
 import { answerWithoutCluster, Exchange, fetchRecord, type Question } from './exchange.ts';
 import { nothing } from './messages.ts';
 import type { PlanInput, ReadPlan } from './read/index.ts';
-import { type ClusterRead, type ReadCounters, Reader } from './read/index.ts';
+import { type ClusterRead, type ReadCounters, Reader, type ReadOptions, type ReadStream } from './read/index.ts';
 import { Dropper } from './rebalance/index.ts';
 import { acksAlone, ClusterRecord, type Member, soleActive } from './record/index.ts';
 import { Comparer, type RepairCounters, Repairer } from './repair/index.ts';
@@ -208,6 +208,11 @@ export class ClusterNode {
 
   read(selection: Selection, plan?: (input: PlanInput) => ReadPlan): Promise<ClusterRead> {
     return this.reader.read(selection, plan);
+  }
+
+  /** A read whose own share the caller reads itself, piece by piece. */
+  openRead(selection: Selection, options: ReadOptions): ReadStream {
+    return this.reader.open(selection, options);
   }
 
   /** Resolves when two active members have the delete on disk. Throws DELETE_UNAVAILABLE: it may yet take effect. */

@@ -8,8 +8,8 @@ export const defaultClusterTiming = {
   standInAfterMs: secondMs,
   /** For questions answered from local state. */
   askDeadlineMs: 2 * secondMs,
-  /** For one node's part of a query. */
-  readDeadlineMs: 60 * secondMs,
+  /** For one frame of a node's part of a query; the node is then done without. A node that answers others forgets as soon. */
+  readDeadlineMs: 20 * secondMs,
   /** For one payload or comparison between nodes. */
   copyDeadlineMs: 30 * secondMs,
   /** Between two exchanges of the record with a member chosen at random. */

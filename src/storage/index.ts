@@ -25,20 +25,11 @@ export { Keeper, type KeeperOptions } from './keeper/keeper.ts';
 export { defaultLaneLimits, Lane, type LaneLimits, type LaneOptions, type ReplicationOptions } from './lane/lane.ts';
 export { Reader, type ReaderOptions } from './reader/reader.ts';
 export { ReadSession } from './reader/session.ts';
-export {
-  decodeWanted,
-  encodeWanted,
-  mergeFrames,
-  type MergedAnswerSeries,
-  type Wanted,
-} from './replica/answer-frame.ts';
-export {
-  type FingerprintRange,
-  PairReader,
-  type PairScope,
-  type ReadSegment,
-  type WindowDigest,
-} from './replica/pair-reader.ts';
+export { type AnswerSeries, AnswerUnion } from './answers/answer-union.ts';
+export { keepRanges, type ReadSegment, SegmentRanges } from './answers/segment-ranges.ts';
+export { readTextFrame } from './answers/text-frame.ts';
+export { decodeWanted, encodeWanted, type Wanted, type WantedLabels, type WantedSamples } from './answers/wanted.ts';
+export { type FingerprintRange, PairReader, type PairScope, type WindowDigest } from './replica/pair-reader.ts';
 export {
   connectReplicaKeeper,
   connectReplicaLane,

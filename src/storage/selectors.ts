@@ -5,28 +5,36 @@ import { type Labels, type MatchOperator, Matcher } from '../model/index.ts';
 
 /** A series is selected by all matchers of one list. */
 export function encodeSelectors(selectors: readonly (readonly Matcher[])[]): Uint8Array<ArrayBuffer> {
-  const plain = selectors.map((matchers) => matchers.map(({ name, operator, value }) => [name, operator, value]));
-  return new TextEncoder().encode(JSON.stringify(plain));
+  return new TextEncoder().encode(JSON.stringify(selectorsToPlain(selectors)));
 }
-
-const operators: readonly string[] = ['=', '!=', '=~', '!~'] satisfies MatchOperator[];
 
 /** Throws SELECTORS_INVALID. */
 export function decodeSelectors(bytes: Uint8Array): Matcher[][] {
   try {
-    const plain: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-    return asList(plain).map((matchers) =>
-      asList(matchers).map((matcher) => {
-        const [name, operator, value] = asList(matcher);
-        if (typeof name !== 'string' || typeof value !== 'string' || !operators.includes(String(operator))) {
-          throw new TypeError('a matcher is [name, operator, value]');
-        }
-        return new Matcher(name, operator as MatchOperator, value);
-      }),
-    );
+    return selectorsFromPlain(JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)));
   } catch (cause) {
     throw new TimbalaError('SELECTORS_INVALID', 'the selectors of a delete can not be decoded', { cause });
   }
+}
+
+/** For JSON. */
+export function selectorsToPlain(selectors: readonly (readonly Matcher[])[]): unknown {
+  return selectors.map((matchers) => matchers.map(({ name, operator, value }) => [name, operator, value]));
+}
+
+const operators: readonly string[] = ['=', '!=', '=~', '!~'] satisfies MatchOperator[];
+
+/** From parsed JSON. Throws TypeError. */
+export function selectorsFromPlain(plain: unknown): Matcher[][] {
+  return asList(plain).map((matchers) =>
+    asList(matchers).map((matcher) => {
+      const [name, operator, value] = asList(matcher);
+      if (typeof name !== 'string' || typeof value !== 'string' || !operators.includes(String(operator))) {
+        throw new TypeError('a matcher is [name, operator, value]');
+      }
+      return new Matcher(name, operator as MatchOperator, value);
+    }),
+  );
 }
 
 function asList(value: unknown): readonly unknown[] {

@@ -18,7 +18,7 @@ import {
 import { Matcher, SampleBuffer } from '../../src/model/index.ts';
 import { NodeDisk, NodeNetwork, SystemClock, SystemRandom } from '../../src/node/index.ts';
 import type { Log } from '../../src/ports/index.ts';
-import { encodeWanted, mergeFrames, openReplicaStorage } from '../../src/storage/index.ts';
+import { AnswerUnion, encodeWanted, openReplicaStorage } from '../../src/storage/index.ts';
 import { loadTestModule } from '../../src/wasm/test-modules.ts';
 import { encodeWriteRequest, wrapSnappy } from '../../src/wire/index.ts';
 
@@ -120,11 +120,14 @@ async function write(node: ClusterNode, step: number): Promise<void> {
 async function samplesSeen(node: ClusterNode, stepsCount: number): Promise<number> {
   const fromMs = startMs;
   const toMs = startMs + stepsCount * intervalMs;
-  const wanted = encodeWanted({ kind: 'samples', selectors: [[new Matcher('__name__', '=', 'sample')]] });
+  const matchers = [new Matcher('__name__', '=', 'sample')];
+  const wanted = encodeWanted({ kind: 'samples', requests: [{ matchers, startMs: fromMs, endMs: toMs }] });
   const { frames, warnings } = await node.read({ fromMs, toMs, wanted });
   assert.deepEqual(warnings, []);
   let count = 0;
-  for (const series of mergeFrames(frames.map(({ frame }) => frame))) {
+  const union = new AnswerUnion(1);
+  for (const { from, frame } of frames) union.add(from, frame);
+  for (const series of union.series(0, [])) {
     const buffer = new SampleBuffer();
     series.read(buffer);
     const index = Number(series.labels.get('series'));

@@ -1,35 +1,39 @@
 // Reads: first the marks of every member, then a plan, only then data. The order matters: data read before a mark was heard
 // of may lack what the mark's absence promises. All replies that are used were given under one view; another view, a dropped
-// partition or a node that fails in between begins the plan anew.
+// partition or a node that fails in between begins the plan anew (read-stream.ts).
 import { hasCode, TimbalaError } from '../../base/index.ts';
 import type { NodeName, ReadSegment, Scope, Selection } from '../contracts.ts';
-import type { Exchange, Question } from '../exchange.ts';
-import { readReply, readRequest } from '../messages.ts';
+import type { Exchange } from '../exchange.ts';
 import type { NodeState } from '../state.ts';
 import type { ClusterTiming } from '../timing.ts';
-import { partitionsIn, type PlanInput, planRead, type ReadPlan } from './plan.ts';
-import { Surveyor } from './survey.ts';
+import { partitionsIn, type PlanInput, PlanMemory, planRead, type ReadPlan } from './plan.ts';
+import { ReadOfPeer } from './read-of-peer.ts';
+import {
+  attemptsMax,
+  ClusterReadStream,
+  type PlannedRead,
+  PlanStale,
+  type ReadHost,
+  type ReadStream,
+} from './read-stream.ts';
+import { ReadServer } from './serve.ts';
+import { type Excluded, Surveyor } from './survey.ts';
 
-const plansMax = 8;
 /** Scopes that one read moves to the front. */
 const hurriedMax = 16;
 
-type ReadBody = Readonly<{ dropsCount: number; wanted: Uint8Array; segments: readonly ReadSegment[] }> & {
-  readonly fromMs: number;
-  readonly toMs: number;
-};
-const readQuestion: Question<ReadBody, { frame: Uint8Array }> = {
-  kind: 'read',
-  topic: 'read',
-  request: readRequest,
-  reply: readReply,
-};
-
 export interface ClusterRead {
-  /** What each source holds of the selection; to be merged by union. */
+  /** What the sources hold of the selection; to be merged by union. */
   readonly frames: readonly { readonly from: NodeName; readonly frame: Uint8Array }[];
   /** What could not be reached; empty where the answer is complete. */
   readonly warnings: readonly string[];
+}
+
+export interface ReadOptions {
+  /** How long it may take, all attempts together. */
+  readonly deadlineMs: number;
+  /** Whom to read; by default as few as the marks allow. */
+  readonly plan?: (input: PlanInput) => ReadPlan;
 }
 
 export interface ReadCounters {
@@ -37,19 +41,32 @@ export interface ReadCounters {
   /** Nodes read, over all plans. */
   sources: number;
   warned: number;
+  /** Frames of others, and their bytes. */
+  frames: number;
+  bytes: number;
+  /** Plans given up because something changed, or because a node failed. */
+  stale: number;
+  failedSources: number;
 }
 
-/** Thrown within: the plan is to be made anew. */
-class PlanStale extends Error {}
-
 export class Reader {
-  readonly counters: ReadCounters = { plans: 0, sources: 0, warned: 0 };
+  readonly counters: ReadCounters = {
+    plans: 0,
+    sources: 0,
+    warned: 0,
+    frames: 0,
+    bytes: 0,
+    stale: 0,
+    failedSources: 0,
+  };
+  readonly server: ReadServer;
   readonly #state: NodeState;
   readonly #exchange: Exchange;
   readonly #timing: ClusterTiming;
   readonly #partitionsCount: number;
   readonly #hurry: (scope: Scope) => void;
   readonly #surveyor: Surveyor;
+  #planned: { readonly viewHash: string; readonly memory: PlanMemory } = { viewHash: '', memory: new PlanMemory() };
 
   constructor(
     state: NodeState,
@@ -64,72 +81,120 @@ export class Reader {
     this.#timing = timing;
     this.#partitionsCount = partitionsCount;
     this.#surveyor = new Surveyor(state, exchange, timing);
-    exchange.answer(readQuestion, async ({ body }) => {
-      const { fromMs, toMs, wanted, segments, dropsCount } = body;
-      return { body: { frame: await this.#readOwn({ fromMs, toMs, wanted }, segments, dropsCount) } };
+    this.server = new ReadServer(state, exchange, timing, (selection, segments) => {
+      const served = this.#unexpired(segments);
+      this.#hurryRepair(served);
+      return state.store.read(selection, served);
     });
   }
 
-  /** Throws READ_UNSETTLED where the cluster changes faster than plans are made, READ_NOT_MEMBER on a node outside of it. */
-  async read(selection: Selection, plan: (input: PlanInput) => ReadPlan = planRead): Promise<ClusterRead> {
-    for (let attempt = 0; attempt < plansMax; attempt++) {
-      const { self } = this.#state;
-      if (!this.#state.isReady || (self?.state !== 'active' && self?.state !== 'leaving')) {
-        throw new TimbalaError('READ_NOT_MEMBER', `${this.#state.name} answers no queries now; ask another node`);
-      }
-      try {
-        return await this.#attempt(selection, plan);
-      } catch (error) {
-        if (!(error instanceof PlanStale)) throw error;
-      }
-    }
-    throw new TimbalaError('READ_UNSETTLED', `the cluster changed during each of ${plansMax} attempts; ask again`);
+  /** A read whose own share the caller reads itself, from the node's storage. */
+  open(selection: Selection, { deadlineMs, plan = (input) => this.#planRead(input) }: ReadOptions): ReadStream {
+    const host: ReadHost = {
+      clock: this.#state.clock,
+      plan: (excluded) => this.#plan(selection, excluded, plan),
+      noteStale: ({ source }) => {
+        this.counters.stale++;
+        if (source !== undefined) this.counters.failedSources++;
+      },
+      open: (planned, from, signal) => new ReadOfPeer(this.#state, this.#exchange, this.#timing, planned, from, signal),
+    };
+    return new ClusterReadStream(host, deadlineMs);
   }
 
-  async #attempt(selection: Selection, plan: (input: PlanInput) => ReadPlan): Promise<ClusterRead> {
-    const { view } = this.#state;
+  /** All of a read, the own share through the store. Errors as ReadStream.next. */
+  async read(selection: Selection, plan?: (input: PlanInput) => ReadPlan): Promise<ClusterRead> {
+    const { name, store } = this.#state;
+    const deadlineMs = attemptsMax * this.#timing.readDeadlineMs;
+    const stream = this.open(selection, plan ? { deadlineMs, plan } : { deadlineMs });
+    let frames: { from: NodeName; frame: Uint8Array }[] = [];
+    try {
+      for (;;) {
+        const event = await stream.next();
+        if (event.kind === 'end') return { frames, warnings: event.warnings };
+        if (event.kind === 'frame') frames.push(event);
+        else {
+          frames = [];
+          if (event.own.length === 0) continue;
+          for await (const frame of store.read(event.selection, event.own)) frames.push({ from: name, frame });
+        }
+      }
+    } finally {
+      stream.cancel();
+    }
+  }
+
+  /** Throws READ_NOT_MEMBER, PlanStale. */
+  async #plan(selection: Selection, excluded: Excluded, plan: (input: PlanInput) => ReadPlan): Promise<PlannedRead> {
+    const { self, name, isReady, view, record } = this.#state;
+    if (!isReady || (self?.state !== 'active' && self?.state !== 'leaving')) {
+      throw new TimbalaError('READ_NOT_MEMBER', `${name} answers no queries now; ask another node`);
+    }
     this.counters.plans++;
-    const survey = await this.#surveyor.survey(selection.fromMs, selection.toMs, new Map());
+    const {
+      heard,
+      warnings: missing,
+      maySpare,
+    } = await this.#surveyor.survey(selection.fromMs, selection.toMs, excluded);
     this.#demandView(view.hash);
-    const { sources, ownerlessCount } = plan({
+    const planned = plan({
       fromMs: selection.fromMs,
       toMs: selection.toMs,
       partitionsCount: this.#partitionsCount,
-      heard: new Map([...survey.heard].map(([name, { marks }]) => [name, marks])),
+      heard: new Map([...heard].map(([member, { marks }]) => [member, marks])),
       owners: (partition) => view.owners(partition),
-      token: (name) => view.token(name),
-      rank: (name) => (name === this.#state.name ? 0 : 1),
-      maySpare: survey.maySpare,
-      unsparable: new Set(this.#state.record.members.filter(({ alone }) => alone > 0).map(({ name }) => name)),
+      token: (member) => view.token(member),
+      rank: (member) => (member === name ? 0 : 1),
+      maySpare,
+      unsparable: new Set(record.members.filter(({ alone }) => alone > 0).map((member) => member.name)),
     });
-    const warnings = [...survey.warnings];
+    const { sources, ownerlessCount } = planned;
+    const warnings = [...missing];
     if (ownerlessCount > 0 && warnings.length === 0) warnings.push(`${ownerlessCount} partitions without any owner`);
-    const frames = await Promise.all(
-      [...sources].map(async ([name, segments]) => ({
-        from: name,
-        frame: await this.#readFrom(name, selection, segments, survey.heard.get(name)?.dropsCount ?? 0, view.hash),
-      })),
-    );
-    this.#demandView(view.hash);
-    this.counters.sources += frames.length;
+    this.counters.sources += sources.size;
     if (warnings.length > 0) this.counters.warned++;
-    return { frames, warnings };
+    const own = this.#unexpired(sources.get(name) ?? []);
+    this.#hurryRepair(own);
+    const dropsCounts = new Map([...heard].map(([member, { dropsCount }]) => [member, dropsCount]));
+    return {
+      selection: planned.selection ?? selection,
+      own,
+      others: new Map([...sources].filter(([member]) => member !== name)),
+      dropsCounts,
+      viewHash: view.hash,
+      warnings,
+      demandUnchanged: () => {
+        this.#demandView(view.hash);
+        this.#demandKept(own, dropsCounts.get(name) ?? 0);
+      },
+      counters: this.counters,
+    };
+  }
+
+  #planRead(input: PlanInput): ReadPlan {
+    const viewHash = this.#state.view.hash;
+    if (this.#planned.viewHash !== viewHash) this.#planned = { viewHash, memory: new PlanMemory() };
+    return planRead(input, this.#planned.memory);
   }
 
   #demandView(viewHash: string): void {
     if (this.#state.view.hash !== viewHash) throw new PlanStale();
   }
 
-  async #readOwn(selection: Selection, segments: readonly ReadSegment[], dropsCount: number): Promise<Uint8Array> {
+  #demandKept(segments: readonly ReadSegment[], dropsCount: number): void {
+    try {
+      for (const { partitions } of segments) this.#state.refuseDropped(partitionsIn(partitions), dropsCount);
+    } catch (error) {
+      throw hasCode(error, 'PEER_DROPPED') ? new PlanStale() : error;
+    }
+  }
+
+  /** Without what is past retention. */
+  #unexpired(segments: readonly ReadSegment[]): ReadSegment[] {
     const { horizonMs } = this.#state;
-    const served = segments
+    return segments
       .filter(({ toMs }) => toMs >= horizonMs)
       .map((segment) => ({ ...segment, fromMs: Math.max(segment.fromMs, horizonMs) }));
-    const frame = await this.#state.store.read(selection, served);
-    // Looked at after reading: what is dropped from now on has been read.
-    for (const { partitions } of segments) this.#state.refuseDropped(partitionsIn(partitions), dropsCount);
-    this.#hurryRepair(served);
-    return frame;
   }
 
   /** Read repair: what was read here because it is marked is compared before the rest of the marks. No sample travels for it. */
@@ -142,28 +207,5 @@ export class Reader {
         if (--left === 0) return;
       }
     }
-  }
-
-  async #readFrom(
-    name: NodeName,
-    selection: Selection,
-    segments: readonly ReadSegment[],
-    dropsCount: number,
-    viewHash: string,
-  ): Promise<Uint8Array> {
-    try {
-      if (name === this.#state.name) return await this.#readOwn(selection, segments, dropsCount);
-      const { fromMs, toMs, wanted } = selection;
-      const request = { fromMs, toMs, wanted, segments, dropsCount };
-      const answer = await this.#exchange.ask(name, readQuestion, request, this.#timing.readDeadlineMs);
-      if (answer.viewHash === viewHash && answer.store === this.#state.record.member(name)?.store)
-        return answer.body.frame;
-    } catch (error) {
-      const isPassing = ['PEER_', 'STORE_'].some(
-        (prefix) => error instanceof TimbalaError && error.code.startsWith(prefix),
-      );
-      if (!isPassing && !hasCode(error, 'CLUSTER_OTHER')) throw error;
-    }
-    throw new PlanStale();
   }
 }

@@ -36,7 +36,11 @@ const writeHelps: Helps<ClusterCounters['write']> = {
 const readHelps: Helps<ClusterCounters['read']> = {
   plans: 'Plans of cluster reads; more than reads where one had to be made anew.',
   sources: 'Nodes that were read, over all plans.',
-  warned: 'Reads that did without more stores than completeness allows: answered with a warning.',
+  warned: 'Plans that did without more stores than completeness allows: answered with a warning.',
+  frames: 'Frames of other nodes that were read.',
+  bytes: 'Bytes of these frames.',
+  stale: 'Plans given up because something changed meanwhile or a node failed.',
+  failedSources: 'Nodes that failed while they were read, and were done without.',
 };
 
 const repairHelps: Helps<ClusterCounters['repair']> = {

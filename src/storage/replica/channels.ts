@@ -12,8 +12,9 @@ import type {
   SamplesFromPeer,
 } from '../contracts.ts';
 import type { Served } from '../protocol.ts';
-import { decodeWanted, encodeWanted, type Wanted } from './answer-frame.ts';
-import type { FingerprintRange, PairScope, ReadSegment, WindowDigest } from './pair-reader.ts';
+import type { ReadSegment } from '../answers/segment-ranges.ts';
+import { decodeWanted, encodeWanted, type Wanted } from '../answers/wanted.ts';
+import type { FingerprintRange, PairScope, WindowDigest } from './pair-reader.ts';
 import type { ReplicaKeeper, ReplicaLane, ReplicaReader } from './replica-store.ts';
 
 interface OfWrite {
@@ -58,12 +59,12 @@ type ReaderMethods = {
   readonly nextOfScan: (argument: { readonly scanId: number }) => SamplesForPeer | undefined;
   readonly closeScan: (argument: { readonly scanId: number }) => void;
   readonly heldPartitions: (argument: Record<string, never>) => Uint32Array;
-  readonly read: (argument: {
-    readonly fromMs: number;
-    readonly toMs: number;
-    readonly wanted: Uint8Array;
-    readonly segments: readonly ReadSegment[];
-  }) => Uint8Array;
+  readonly openRead: (argument: { readonly wanted: Uint8Array; readonly segments: readonly ReadSegment[] }) => {
+    readonly readId: number;
+  };
+  /** Undefined at the end, which closes the read. */
+  readonly nextOfRead: (argument: { readonly readId: number }) => Uint8Array | undefined;
+  readonly closeRead: (argument: { readonly readId: number }) => void;
 };
 
 /** Serves a lane; what is returned asks the other end for its marks (ReplicationOptions.onLogCut). */
@@ -121,31 +122,20 @@ export function connectReplicaKeeper(channel: Channel): ReplicaKeeper {
 }
 
 export function serveReplicaReader(channel: Channel, reader: ReplicaReader): void {
-  const scans = new Map<number, AsyncIterator<SamplesForPeer>>();
-  let nextScanId = 1;
+  const scans = new OpenIterators<SamplesForPeer>();
+  const reads = new OpenIterators<Uint8Array>();
   const handlers: Served<ReaderMethods> = {
     digests: ({ scope, range }) => reader.digests(scope, range),
-    openScan: ({ scope, range }) => {
-      const scanId = nextScanId++;
-      scans.set(scanId, reader.scan(scope, range)[Symbol.asyncIterator]());
-      return { scanId };
-    },
-    nextOfScan: async ({ scanId }) => {
-      const next = await scans.get(scanId)?.next();
-      if (next && !next.done) return next.value;
-      scans.delete(scanId);
-      return undefined;
-    },
-    closeScan: async ({ scanId }) => {
-      const scan = scans.get(scanId);
-      scans.delete(scanId);
-      await scan?.return?.();
-    },
+    openScan: ({ scope, range }) => ({ scanId: scans.open(reader.scan(scope, range)) }),
+    nextOfScan: ({ scanId }) => scans.next(scanId),
+    closeScan: ({ scanId }) => scans.close(scanId),
     heldPartitions: () => reader.heldPartitions(),
-    read: async ({ fromMs, toMs, wanted, segments }) => {
-      const frame = await reader.read(fromMs, toMs, decodeWanted(wanted), segments);
-      return new Transferred(frame, [frame.buffer]);
+    openRead: ({ wanted, segments }) => ({ readId: reads.open(reader.read(decodeWanted(wanted), segments)) }),
+    nextOfRead: async ({ readId }) => {
+      const frame = await reads.next(readId);
+      return new Transferred(frame, frame ? [frame.buffer] : []);
     },
+    closeRead: ({ readId }) => reads.close(readId),
   };
   void new RpcPeer(channel, handlers);
 }
@@ -167,7 +157,43 @@ export function connectReplicaReader(channel: Channel): ReplicaReader {
       }
     },
     heldPartitions: () => peer.call('heldPartitions', {}),
-    read: (fromMs: number, toMs: number, wanted: Wanted, segments: readonly ReadSegment[]) =>
-      peer.call('read', { fromMs, toMs, wanted: encodeWanted(wanted), segments }),
+    async *read(wanted: Wanted, segments: readonly ReadSegment[]) {
+      const { readId } = await peer.call('openRead', { wanted: encodeWanted(wanted), segments });
+      try {
+        for (;;) {
+          const frame = await peer.call('nextOfRead', { readId });
+          if (!frame) return;
+          yield frame;
+        }
+      } finally {
+        peer.notify('closeRead', { readId });
+      }
+    },
   };
+}
+
+/** Iterators that the other end of a channel draws from, by number. */
+class OpenIterators<Item> {
+  readonly #open = new Map<number, AsyncIterator<Item>>();
+  #nextId = 1;
+
+  open(items: AsyncIterable<Item>): number {
+    const id = this.#nextId++;
+    this.#open.set(id, items[Symbol.asyncIterator]());
+    return id;
+  }
+
+  /** Undefined at the end. */
+  async next(id: number): Promise<Item | undefined> {
+    const next = await this.#open.get(id)?.next();
+    if (next && !next.done) return next.value;
+    this.#open.delete(id);
+    return undefined;
+  }
+
+  async close(id: number): Promise<void> {
+    const items = this.#open.get(id);
+    this.#open.delete(id);
+    await items?.return?.();
+  }
 }

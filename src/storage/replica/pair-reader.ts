@@ -3,12 +3,13 @@
 // those count what lies in two parts twice (docs/formats/digests.md). A few series lie in a partition, so that this is cheap.
 // Everything that is answered is on disk: a digest confirms.
 import type { SamplesForPeer } from '../contracts.ts';
-import { encodeLabels, type Labels, SampleBuffer } from '../../model/index.ts';
+import { encodeLabels, SampleBuffer } from '../../model/index.ts';
 import { SeriesRecordWriter } from '../log/series-record.ts';
-import { partitionOf, type TimeInterval } from '../part/index.ts';
-import { holdsPartition } from '../reader/partition-index.ts';
+import { AnswerReader } from '../answers/answer-reader.ts';
+import type { ReadSegment } from '../answers/segment-ranges.ts';
+import type { Wanted } from '../answers/wanted.ts';
+import type { TimeInterval } from '../part/index.ts';
 import { windowWidthsMs } from '../windows.ts';
-import { FrameWriter, type Wanted } from './answer-frame.ts';
 import type { Reader } from '../reader/reader.ts';
 import type { ReadControl, ReadSession } from '../reader/session.ts';
 import type { ScannedSeries } from '../protocol.ts';
@@ -23,13 +24,6 @@ export interface PairScope {
 export interface FingerprintRange {
   readonly first: number;
   readonly last: number;
-}
-
-/** Partitions (a bit each, little-endian) that are read within a closed range. */
-export interface ReadSegment {
-  readonly fromMs: number;
-  readonly toMs: number;
-  readonly partitions: Uint8Array;
 }
 
 export interface WindowDigest {
@@ -56,9 +50,11 @@ interface Found {
 
 export class PairReader {
   readonly #reader: Reader;
+  readonly #answers: AnswerReader;
 
   constructor(reader: Reader) {
     this.#reader = reader;
+    this.#answers = new AnswerReader(reader);
   }
 
   /** Per window that holds anything, ascending. Throws STORAGE_REPLAYING, PART_CORRUPT, LOG_FAILED. */
@@ -91,40 +87,9 @@ export class PairReader {
     if (!batch.isEmpty) yield await this.#reader.lane.call('encode', batch.take());
   }
 
-  /**
-   * The own samples (or names) of a selection in some partitions and ranges, as a frame (answer-frame.ts). Throws
-   * READ_TOO_LARGE.
-   */
-  async read(fromMs: number, toMs: number, wanted: Wanted, segments: readonly ReadSegment[]): Promise<Uint8Array> {
-    const session = this.#reader.openSession();
-    const frame = new FrameWriter();
-    const control: ReadControl = { check: () => undefined, addBytes: (count) => frame.account(count) };
-    try {
-      for (const matchers of wanted.selectors) {
-        const [selected] = await session.select([{ matchers, startMs: fromMs, endMs: toMs }], control);
-        await this.#addSeries(frame, selected?.series ?? [], wanted, segments);
-      }
-      return frame.finish();
-    } finally {
-      session.close();
-    }
-  }
-
-  async #addSeries(
-    frame: FrameWriter,
-    selected: readonly SelectedSeries[],
-    { kind }: Wanted,
-    segments: readonly ReadSegment[],
-  ): Promise<void> {
-    const samples = new SampleBuffer();
-    for (const series of selected) {
-      const partition = partitionOf(this.#reader.fingerprint(series.labels));
-      const ranges = segments.filter(({ partitions }) => holdsPartition(partitions, partition));
-      if (ranges.length === 0) continue;
-      series.read(samples);
-      keepRanges(samples, ranges);
-      if (samples.count > 0) frame.add(series.labels, samples, kind === 'samples');
-    }
+  /** The own share of a query (answers/answer-reader.ts). */
+  read(wanted: Wanted, segments: readonly ReadSegment[]): AsyncIterable<Uint8Array<ArrayBuffer>> {
+    return this.#answers.read(wanted, segments);
   }
 
   /** Partitions of which anything is held, ascending. */
@@ -169,26 +134,6 @@ export class PairReader {
     const starts = await session.windowStarts(pieceMs);
     return starts.map((startMs) => ({ startMs, endMs: startMs + pieceMs - 1 }));
   }
-}
-
-interface SelectedSeries {
-  readonly labels: Labels;
-  read(into: SampleBuffer): void;
-}
-
-/** Keeps the samples that lie in one of the ranges, in place. */
-function keepRanges(samples: SampleBuffer, ranges: readonly ReadSegment[]): void {
-  const { timestampsMs, values, count } = samples;
-  let kept = 0;
-  for (let i = 0; i < count; i++) {
-    const timestampMs = timestampsMs[i] as number;
-    if (!ranges.some(({ fromMs, toMs }) => fromMs <= timestampMs && timestampMs <= toMs)) continue;
-    // copyWithin keeps the bits, an assignment through a number might not.
-    timestampsMs.copyWithin(kept, i, i + 1);
-    values.copyWithin(kept, i, i + 1);
-    kept++;
-  }
-  samples.count = kept;
 }
 
 function isWithin(fingerprint: Uint8Array, { first, last }: FingerprintRange): boolean {

@@ -12,8 +12,9 @@ import type {
   SamplesFromPeer,
   WriteRejection,
 } from '../contracts.ts';
-import { decodeWanted, type Wanted } from './answer-frame.ts';
-import type { FingerprintRange, PairScope, ReadSegment, WindowDigest } from './pair-reader.ts';
+import type { ReadSegment } from '../answers/segment-ranges.ts';
+import { decodeWanted, type Wanted } from '../answers/wanted.ts';
+import type { FingerprintRange, PairScope, WindowDigest } from './pair-reader.ts';
 
 type Eventually<Result> = Result | Promise<Result>;
 
@@ -41,7 +42,7 @@ export interface ReplicaReader {
   digests(scope: PairScope, range: FingerprintRange): Promise<WindowDigest[]>;
   scan(scope: PairScope, range: FingerprintRange): AsyncIterable<SamplesForPeer>;
   heldPartitions(): Promise<Uint32Array>;
-  read(fromMs: number, toMs: number, wanted: Wanted, segments: readonly ReadSegment[]): Promise<Uint8Array>;
+  read(wanted: Wanted, segments: readonly ReadSegment[]): AsyncIterable<Uint8Array>;
 }
 
 export interface ReplicaStoreOptions {
@@ -158,11 +159,8 @@ export class ReplicaStore {
     return this.#options.keeper.applyRules(rules);
   }
 
-  async read(
-    { fromMs, toMs, wanted }: { readonly fromMs: number; readonly toMs: number; readonly wanted: Uint8Array },
-    segments: readonly ReadSegment[],
-  ): Promise<Uint8Array> {
-    return this.#options.reader.read(fromMs, toMs, decodeWanted(wanted), segments);
+  read({ wanted }: { readonly wanted: Uint8Array }, segments: readonly ReadSegment[]): AsyncIterable<Uint8Array> {
+    return this.#options.reader.read(decodeWanted(wanted), segments);
   }
 
   async saveState(name: string, bytes: Uint8Array): Promise<void> {

@@ -1,0 +1,94 @@
+// A peer's share of a read, drawn frame by frame. What goes wrong there makes the plan stale; the peer is then left out.
+import { errorMessage, hasCode, TimbalaError } from '../../base/index.ts';
+import type { NodeName } from '../contracts.ts';
+import type { Answer, Exchange, Question } from '../exchange.ts';
+import type { NodeState } from '../state.ts';
+import type { ClusterTiming } from '../timing.ts';
+import { type PlannedRead, PlanStale, type RemoteRead } from './read-stream.ts';
+import { type OpenReadId, readEndQuestion, readMoreQuestion, type ReadPiece, readQuestion } from './serve.ts';
+
+export class ReadOfPeer implements RemoteRead {
+  readonly #state: NodeState;
+  readonly #exchange: Exchange;
+  readonly #timing: ClusterTiming;
+  readonly #planned: PlannedRead;
+  readonly #from: NodeName;
+  readonly #signal: AbortSignal;
+  /** What the peer knows the read by, while it has more. */
+  #read: OpenReadId | undefined;
+  #number = 0;
+  #isClosed = false;
+  #isDone = false;
+
+  constructor(
+    state: NodeState,
+    exchange: Exchange,
+    timing: ClusterTiming,
+    planned: PlannedRead,
+    from: NodeName,
+    signal: AbortSignal,
+  ) {
+    this.#state = state;
+    this.#exchange = exchange;
+    this.#timing = timing;
+    this.#planned = planned;
+    this.#from = from;
+    this.#signal = signal;
+  }
+
+  async next(): Promise<Uint8Array | undefined> {
+    if (this.#isDone) return undefined;
+    try {
+      const { read, frame, isLast } = await this.#ask();
+      this.#isDone = isLast;
+      this.#read = isLast ? undefined : read;
+      if (this.#isClosed) this.#endThere();
+      const { counters } = this.#planned;
+      counters.frames++;
+      counters.bytes += frame.length;
+      return frame;
+    } catch (error) {
+      throw this.#signal.aborted ? new PlanStale() : this.#stale(error);
+    }
+  }
+
+  async #ask(): Promise<ReadPiece> {
+    const { selection, others, dropsCounts } = this.#planned;
+    if (this.#read) {
+      return this.#checked(await this.#put(readMoreQuestion, { read: this.#read, number: ++this.#number }));
+    }
+    const segments = others.get(this.#from) ?? [];
+    const dropsCount = dropsCounts.get(this.#from) ?? 0;
+    return this.#checked(await this.#put(readQuestion, { ...selection, segments, dropsCount }));
+  }
+
+  #put<Request>(question: Question<Request, ReadPiece>, request: Request): Promise<Answer<ReadPiece>> {
+    return this.#exchange.ask(this.#from, question, request, this.#timing.readDeadlineMs);
+  }
+
+  #checked({ viewHash, store, body }: Answer<ReadPiece>): ReadPiece {
+    if (viewHash === this.#planned.viewHash && store === this.#state.record.member(this.#from)?.store) return body;
+    throw new PlanStale();
+  }
+
+  /** Throws what is the query's own fault: any node would say it. */
+  #stale(error: unknown): PlanStale {
+    if (error instanceof PlanStale) return error;
+    if (error instanceof TimbalaError && /^(?:READ|QUERY)_/.test(error.code)) throw error;
+    // It gave a partition away meanwhile, or the read up: the next plan knows.
+    if (hasCode(error, 'PEER_DROPPED')) return new PlanStale();
+    return new PlanStale(this.#from, errorMessage(error));
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#endThere();
+  }
+
+  /** The peer would find out by itself, later. */
+  #endThere(): void {
+    const read = this.#read;
+    this.#read = undefined;
+    if (read) this.#exchange.ask(this.#from, readEndQuestion, read, this.#timing.askDeadlineMs).catch(() => {});
+  }
+}

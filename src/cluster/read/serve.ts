@@ -1,0 +1,165 @@
+// A node's answers to reads of others: the first frame with the question, further ones as they are asked for. What is under way
+// for others is bounded in number, a frame ahead each, and forgotten when nobody asks for more.
+import { TimbalaError } from '../../base/index.ts';
+import type { Timer } from '../../ports/index.ts';
+import type { NodeName, ReadSegment, Selection } from '../contracts.ts';
+import type { Exchange, Question } from '../exchange.ts';
+import { nothing, openRead, readMore, readReply, readRequest } from '../messages.ts';
+import type { NodeState } from '../state.ts';
+import type { ClusterTiming } from '../timing.ts';
+import { partitionsIn } from './plan.ts';
+
+type ReadBody = Selection & { readonly dropsCount: number; readonly segments: readonly ReadSegment[] };
+/** Names a read under way: numbers begin anew with every start of a process. */
+export interface OpenReadId {
+  readonly epoch: number;
+  readonly readId: number;
+}
+
+interface ReadMore {
+  readonly read: OpenReadId;
+  readonly number: number;
+}
+
+export interface ReadPiece {
+  readonly read: OpenReadId;
+  readonly frame: Uint8Array;
+  readonly isLast: boolean;
+}
+
+export const readQuestion: Question<ReadBody, ReadPiece> = {
+  kind: 'read',
+  topic: 'read',
+  request: readRequest,
+  reply: readReply,
+};
+
+export const readMoreQuestion: Question<ReadMore, ReadPiece> = {
+  kind: 'read',
+  topic: 'read-more',
+  request: readMore,
+  reply: readReply,
+};
+
+/** Nobody will ask for more. */
+export const readEndQuestion: Question<OpenReadId, object> = {
+  kind: 'read',
+  topic: 'read-end',
+  request: openRead,
+  reply: nothing,
+};
+
+const readsMax = 64;
+const noFrame = new Uint8Array(0);
+
+interface OpenRead {
+  readonly from: NodeName;
+  readonly frames: AsyncIterator<Uint8Array>;
+  /** The frames that follow the one given last; two, so that it is known which is the last. */
+  readonly ahead: Promise<IteratorResult<Uint8Array>>[];
+  /** The number of the frame given last, and it. */
+  number: number;
+  given: Promise<ReadPiece>;
+  idle: Timer | undefined;
+}
+
+export class ReadServer {
+  readonly #state: NodeState;
+  readonly #timing: ClusterTiming;
+  readonly #readOwn: (selection: Selection, segments: readonly ReadSegment[]) => AsyncIterable<Uint8Array>;
+  readonly #reads = new Map<number, OpenRead>();
+  #nextId = 1;
+  refusedCount = 0;
+
+  constructor(
+    state: NodeState,
+    exchange: Exchange,
+    timing: ClusterTiming,
+    readOwn: (selection: Selection, segments: readonly ReadSegment[]) => AsyncIterable<Uint8Array>,
+  ) {
+    this.#state = state;
+    this.#timing = timing;
+    this.#readOwn = readOwn;
+    exchange.answer(readQuestion, async ({ from, body }) => ({ body: await this.#open(from, body) }));
+    exchange.answer(readMoreQuestion, async ({ from, body }) => ({ body: await this.#more(from, body) }));
+    exchange.answer(readEndQuestion, async ({ from, body }) => {
+      if (this.#find(from, body)) this.#close(body.readId);
+      return { body: {} };
+    });
+  }
+
+  get underWayCount(): number {
+    return this.#reads.size;
+  }
+
+  async #open(from: NodeName, { fromMs, toMs, wanted, segments, dropsCount }: ReadBody): Promise<ReadPiece> {
+    if (this.#reads.size >= readsMax) {
+      this.refusedCount++;
+      throw new TimbalaError('PEER_BUSY', `${this.#state.name} answers ${readsMax} reads already`);
+    }
+    const readId = this.#nextId++;
+    const frames = this.#readOwn({ fromMs, toMs, wanted }, segments)[Symbol.asyncIterator]();
+    const ahead = [nextOf(frames), nextOf(frames)];
+    const read = { from, frames, ahead, number: 0, idle: undefined };
+    const given = this.#give(readId, read);
+    this.#reads.set(readId, Object.assign(read, { given }));
+    try {
+      const piece = await given;
+      // Looked at after the state was taken: what is dropped from now on has been read.
+      for (const { partitions } of segments) this.#state.refuseDropped(partitionsIn(partitions), dropsCount);
+      return piece;
+    } catch (error) {
+      this.#close(readId);
+      throw error;
+    }
+  }
+
+  #find(from: NodeName, { epoch, readId }: OpenReadId): OpenRead | undefined {
+    const read = this.#reads.get(readId);
+    return epoch === this.#state.epoch && read?.from === from ? read : undefined;
+  }
+
+  async #more(from: NodeName, { read: id, number }: ReadMore): Promise<ReadPiece> {
+    const read = this.#find(from, id);
+    if (!read || (number !== read.number && number !== read.number + 1)) {
+      throw new TimbalaError('PEER_DROPPED', 'the read was given up meanwhile; ask again');
+    }
+    if (number > read.number) {
+      read.number = number;
+      read.given = this.#give(id.readId, read);
+    }
+    try {
+      return await read.given;
+    } catch (error) {
+      this.#close(id.readId);
+      throw error;
+    }
+  }
+
+  async #give(readId: number, read: Omit<OpenRead, 'given'>): Promise<ReadPiece> {
+    const { ahead, frames } = read;
+    read.idle?.cancel();
+    const current = await ahead.shift();
+    ahead.push(nextOf(frames));
+    const isLast = (await ahead[0])?.done === true;
+    if (isLast) this.#close(readId);
+    else read.idle = this.#state.clock.setTimer(this.#timing.readDeadlineMs, () => this.#close(readId));
+    const frame = current?.done === false ? current.value : noFrame;
+    return { read: { epoch: this.#state.epoch, readId }, frame, isLast };
+  }
+
+  #close(readId: number): void {
+    const read = this.#reads.get(readId);
+    this.#reads.delete(readId);
+    read?.idle?.cancel();
+    // Whatever it fails with, nobody waits for it.
+    read?.frames.return?.().then(undefined, () => undefined);
+  }
+}
+
+/** Its failure is told when it is asked for. */
+function nextOf(frames: AsyncIterator<Uint8Array>): Promise<IteratorResult<Uint8Array>> {
+  const next = frames.next();
+  next.catch(() => undefined);
+  return next;
+}
