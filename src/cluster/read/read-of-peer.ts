@@ -63,7 +63,8 @@ export class ReadOfPeer implements RemoteRead {
   }
 
   #put<Request>(question: Question<Request, ReadPiece>, request: Request): Promise<Answer<ReadPiece>> {
-    return this.#exchange.ask(this.#from, question, request, this.#timing.readDeadlineMs);
+    const { readDeadlineMs } = this.#timing;
+    return this.#exchange.ask(this.#from, question, request, readDeadlineMs, undefined, this.#signal);
   }
 
   #checked({ viewHash, store, body }: Answer<ReadPiece>): ReadPiece {

@@ -2,7 +2,7 @@
 // for others is bounded in number, a frame ahead each, and forgotten when nobody asks for more.
 import { TimbalaError } from '../../base/index.ts';
 import type { Timer } from '../../ports/index.ts';
-import type { NodeName, ReadSegment, Selection } from '../contracts.ts';
+import type { NodeName, PeerWork, ReadSegment, Selection } from '../contracts.ts';
 import type { Exchange, Question } from '../exchange.ts';
 import { nothing, openRead, readMore, readReply, readRequest } from '../messages.ts';
 import type { NodeState } from '../state.ts';
@@ -80,7 +80,7 @@ export class ReadServer {
     this.#state = state;
     this.#timing = timing;
     this.#readOwn = readOwn;
-    exchange.answer(readQuestion, async ({ from, body }) => ({ body: await this.#open(from, body) }));
+    exchange.answer(readQuestion, async ({ from, body, work }) => ({ body: await this.#open(from, body, work) }));
     exchange.answer(readMoreQuestion, async ({ from, body }) => ({ body: await this.#more(from, body) }));
     exchange.answer(readEndQuestion, async ({ from, body }) => {
       if (this.#find(from, body)) this.#close(body.readId);
@@ -92,7 +92,11 @@ export class ReadServer {
     return this.#reads.size;
   }
 
-  async #open(from: NodeName, { fromMs, toMs, wanted, segments, dropsCount }: ReadBody): Promise<ReadPiece> {
+  async #open(
+    from: NodeName,
+    { fromMs, toMs, wanted, segments, dropsCount }: ReadBody,
+    { signal }: PeerWork,
+  ): Promise<ReadPiece> {
     if (this.#reads.size >= readsMax) {
       this.refusedCount++;
       throw new TimbalaError('PEER_BUSY', `${this.#state.name} answers ${readsMax} reads already`);
@@ -103,6 +107,8 @@ export class ReadServer {
     const read = { from, frames, ahead, number: 0, idle: undefined };
     const given = this.#give(readId, read);
     this.#reads.set(readId, Object.assign(read, { given }));
+    const giveUp = (): void => this.#close(readId);
+    signal.addEventListener('abort', giveUp);
     try {
       const piece = await given;
       // Looked at after the state was taken: what is dropped from now on has been read.
@@ -111,6 +117,8 @@ export class ReadServer {
     } catch (error) {
       this.#close(readId);
       throw error;
+    } finally {
+      signal.removeEventListener('abort', giveUp);
     }
   }
 
