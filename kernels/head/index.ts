@@ -32,7 +32,7 @@ export {
   writePairsOfName,
 } from './lookup';
 export { register } from './registry';
-export { keepPartitions, markRows, sumFingerprints, writePairs, writePartitions } from './rows';
+export { groupRows, keepGroups, markRows, sumFingerprints, writePairs, writePartitions } from './rows';
 export { holdsStale } from './image';
 export { releaseScratch, scratchAddress, scratchExtents, takeScratch } from './memory';
 export { sortRefs } from './order';

@@ -1,6 +1,6 @@
-// Rows of a staged batch by the partition of their series: the selection that goes to one destination, the pairs (partition,
-// window) that the samples lie in, the sum of fingerprints by which a peer's references are checked. Replication works row by
-// row; samples are only looked at for their windows.
+// Rows of a staged batch by the partition of their series: the groups of partitions that have the same destinations, the
+// selection that goes to one of these, the pairs (partition, window) that the samples lie in, the sum of fingerprints by which
+// a peer's references are checked. Replication works row by row; samples are only looked at for their windows.
 import { REF_REJECTED } from './layout';
 import { seriesAt } from './registry';
 import { WINDOW_MS } from './run';
@@ -11,10 +11,61 @@ export function partitionOf(ref: u32): u32 {
 }
 
 /**
- * Keeps the rows whose partition is in `bitmap` (65,536 bits): the references of all others become REF_REJECTED. Writes the
- * references of the rows that are kept and have samples to `target`, and {rows u32, samples u32} of them to `counts`.
+ * Writes the group of each row to `groups` (u16), as the table `groupOf` has it by partition, and each group that there is,
+ * once, to `target` (u16). Rows without samples become REF_REJECTED. `seen` is a zeroed bitmap of 65,536 bits. Counts:
+ * {groups u32, samples u32}.
  */
-export function keepPartitions(rows: u32, refs: usize, samplesEnd: usize, bitmap: usize, target: usize, counts: usize): void {
+export function groupRows(
+  rows: u32,
+  refs: usize,
+  samplesEnd: usize,
+  groupOf: usize,
+  groups: usize,
+  seen: usize,
+  target: usize,
+  counts: usize,
+): void {
+  let found: u32 = 0;
+  let samples: u32 = 0;
+  let start: u32 = 0;
+  for (let row: u32 = 0; row < rows; row++) {
+    const entry = refs + (<usize>row << 2);
+    const ref = load<u32>(entry);
+    const end = load<u32>(samplesEnd + (<usize>row << 2));
+    if (end == start) {
+      store<u32>(entry, REF_REJECTED);
+    } else if (ref < REF_REJECTED) {
+      const group: u32 = load<u16>(groupOf + (<usize>partitionOf(ref) << 1));
+      store<u16>(groups + (<usize>row << 1), <u16>group);
+      samples += end - start;
+      const at = seen + (group >> 3);
+      const bits = load<u8>(at);
+      const bit = <u8>1 << <u8>(group & 7);
+      if ((bits & bit) == 0) {
+        store<u8>(at, bits | bit);
+        store<u16>(target + (<usize>found << 1), <u16>group);
+        found++;
+      }
+    }
+    start = end;
+  }
+  store<u32>(counts, found);
+  store<u32>(counts, samples, 4);
+}
+
+/**
+ * Keeps the rows whose group is in `bitmap` (65,536 bits): the references of all others become REF_REJECTED. Writes the
+ * references of the rows that are kept to `target`, and {rows u32, samples u32} of them to `counts`.
+ */
+export function keepGroups(
+  rows: u32,
+  refs: usize,
+  samplesEnd: usize,
+  groups: usize,
+  bitmap: usize,
+  target: usize,
+  counts: usize,
+): void {
   let kept: u32 = 0;
   let samples: u32 = 0;
   let start: u32 = 0;
@@ -23,8 +74,8 @@ export function keepPartitions(rows: u32, refs: usize, samplesEnd: usize, bitmap
     const ref = load<u32>(entry);
     const end = load<u32>(samplesEnd + (<usize>row << 2));
     if (ref < REF_REJECTED) {
-      const partition = partitionOf(ref);
-      if (end == start || ((load<u8>(bitmap + (partition >> 3)) >> <u8>(partition & 7)) & 1) == 0) {
+      const group: u32 = load<u16>(groups + (<usize>row << 1));
+      if (((load<u8>(bitmap + (group >> 3)) >> <u8>(group & 7)) & 1) == 0) {
         store<u32>(entry, REF_REJECTED);
       } else {
         store<u32>(target + (<usize>kept << 2), ref);

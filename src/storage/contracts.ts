@@ -149,14 +149,32 @@ export interface DeleteRuleRequest {
   readonly endMs: number;
 }
 
+/**
+ * How requests are cut. `groupOf`: by partition, one of the partitions with the same owners, which stands for all of them. The
+ * groups that this node owns, and those of each other node that owns any, are bitmaps (bit g of 8,192 little-endian bytes).
+ */
+export interface WriteGroups {
+  readonly groupOf: Uint16Array;
+  readonly own: Uint8Array;
+  readonly others: readonly Uint8Array[];
+}
+
 /** A write request that a coordinator decoded; the lane keeps its samples until they are released. */
 export interface DecodedRequest {
   readonly writeId: number;
   /** Of its valid samples. */
   readonly samplesCount: number;
-  /** Of its valid samples: each once. */
-  readonly partitions: Uint16Array<ArrayBuffer>;
+  /** Of its valid samples: each once. Partitions themselves where no groups were set. */
+  readonly groups: Uint16Array<ArrayBuffer>;
   readonly rejections: readonly WriteRejection[];
+  /** For the other owners; one for all that get the same. */
+  readonly payloads: readonly GroupPayload[];
+}
+
+/** The samples of some groups. */
+export interface GroupPayload {
+  readonly groups: Uint16Array;
+  readonly samples: SamplesForPeer;
 }
 
 /** Samples for another node: a sample record (docs/formats/log-samples.md) and what its references need on the way. */

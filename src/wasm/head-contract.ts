@@ -17,6 +17,8 @@ export interface StagedBatch {
   readonly samplesCount: number;
   readonly refs: Uint32Array;
   readonly samplesEnd: Uint32Array;
+  /** Of each row with samples, once `groupRows` has been asked. */
+  readonly groups: Uint16Array;
   readonly timestampsMs: BigInt64Array;
   readonly valueBits: BigUint64Array;
 }

@@ -46,7 +46,25 @@ export interface HeadExports {
     values: number,
   ): number;
   deadSeries(passing: number, passingBits: number): number;
-  keepPartitions(rows: number, refs: number, samplesEnd: number, bitmap: number, target: number, counts: number): void;
+  groupRows(
+    rows: number,
+    refs: number,
+    samplesEnd: number,
+    groupOf: number,
+    groups: number,
+    seen: number,
+    target: number,
+    counts: number,
+  ): void;
+  keepGroups(
+    rows: number,
+    refs: number,
+    samplesEnd: number,
+    groups: number,
+    bitmap: number,
+    target: number,
+    counts: number,
+  ): void;
   markRows(rows: number, refs: number, bitmap: number, bits: number): void;
   sumFingerprints(rows: number, refs: number): bigint;
   writePairs(rows: number, refs: number, samplesEnd: number, timestamps: number, target: number): number;

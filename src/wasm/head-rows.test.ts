@@ -55,27 +55,32 @@ const rowArbitrary = fc.record({
 
 const known = (rows: readonly Row[]): Row[] => rows.filter(({ ref }) => ref < rejectedRef);
 
-test('keeps the rows of some partitions, and appends and encodes only those', () => {
+/** Partition p is of group p mod 7, but the largest one of group 65,535. */
+const groupOf = Uint16Array.from({ length: 65_536 }, (_, partition) => (partition < 60_000 ? partition % 7 : 65_535));
+const groupOfRef = (ref: number): number => groupOf[partitionOf(ref)] as number;
+
+test('groups rows by their partitions, and keeps, appends and encodes only those of some groups', () => {
   fc.assert(
     fc.property(fc.array(rowArbitrary, { maxLength: 30 }), fc.array(fc.nat(seriesCount - 1)), (rows, wanted) => {
       const { head, reader } = createHead();
-      const partitions = new Set(wanted.map(partitionOf));
+      head.setGroups(groupOf);
+      const wantedGroups = new Set(wanted.map(groupOfRef));
       const bitmap = new Uint8Array(8192);
-      for (const partition of partitions)
-        bitmap[partition >> 3] = (bitmap[partition >> 3] ?? 0) | (1 << (partition & 7));
+      for (const group of wantedGroups) bitmap[group >> 3] = (bitmap[group >> 3] ?? 0) | (1 << (group & 7));
+      const samplesOf = (some: readonly Row[]): number =>
+        some.reduce((sum, { timestampsMs }) => sum + timestampsMs.length, 0);
       stage(head, rows);
-      const { refs, samplesCount } = head.keepPartitions(bitmap);
-      const kept = known(rows).filter(
-        ({ ref, timestampsMs }) => partitions.has(partitionOf(ref)) && timestampsMs.length > 0,
-      );
+      const filled = known(rows).filter(({ timestampsMs }) => timestampsMs.length > 0);
+      const grouped = head.groupRows();
+      assert.equal(grouped.samplesCount, samplesOf(filled));
+      assert.deepEqual([...grouped.groups], [...new Set(filled.map(({ ref }) => groupOfRef(ref)))]);
+      const { refs, samplesCount } = head.keepGroups(bitmap);
+      const kept = filled.filter(({ ref }) => wantedGroups.has(groupOfRef(ref)));
       assert.deepEqual(
         [...refs],
         kept.map(({ ref }) => ref),
       );
-      assert.equal(
-        samplesCount,
-        kept.reduce((sum, { timestampsMs }) => sum + timestampsMs.length, 0),
-      );
+      assert.equal(samplesCount, samplesOf(kept));
       const record = head.encodeSamples().slice();
       const { appended, duplicates } = head.append(head.openGeneration());
       assert.equal(appended + duplicates, samplesCount);

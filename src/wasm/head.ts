@@ -1,6 +1,6 @@
 // The head's one writer: registry, generations, appending, the log's sample records. See head-contract.ts for the words.
 // Belongs to one thread. Staged columns, and what `encodeSamples` returns, are views of kernel memory.
-import { assert, TimbalaError } from '../base/index.ts';
+import { assert, present, TimbalaError } from '../base/index.ts';
 import type { AppendOutcome, GenerationStats, HeadStats, StagedBatch } from './head-contract.ts';
 import {
   align8,
@@ -40,7 +40,9 @@ const recordSampleBytesMax = 17;
 const recordSlackBytes = 32;
 /** Where a staging region keeps counts that the kernel gives back. */
 const countsBytes = 16;
-const partitionBitmapBytes = 65_536 / 8;
+const partitionsCount = 65_536;
+const bitmapBytes = partitionsCount / 8;
+const groupTableBytes = 2 * partitionsCount;
 
 interface Staging extends StagedBatch {
   readonly addresses: {
@@ -48,6 +50,7 @@ interface Staging extends StagedBatch {
     readonly refs: number;
     readonly samplesEnd: number;
     readonly firstUsed: number;
+    readonly groups: number;
     readonly timestamps: number;
     readonly values: number;
   };
@@ -61,6 +64,8 @@ export class Head {
   /** A bitmap by reference, see `markPassing`. */
   #passing: ScratchRegion | undefined;
   #passingBits = 0;
+  /** The table of groups, and two bitmaps to work with. */
+  #grouping: ScratchRegion | undefined;
 
   private constructor(kernel: HeadKernel) {
     this.#kernel = kernel;
@@ -131,14 +136,16 @@ export class Head {
   /** Makes room for a batch; the caller then fills the columns. Throws HEAD_MEMORY_FULL. */
   stage(rowsCount: number, samplesCount: number): StagedBatch {
     const rowColumnBytes = align8(rowsCount * 4);
-    const bytes = countsBytes + 3 * rowColumnBytes + samplesCount * 16;
+    const groupColumnBytes = align8(rowsCount * 2);
+    const bytes = countsBytes + 3 * rowColumnBytes + groupColumnBytes + samplesCount * 16;
     this.#staging = undefined;
     this.#stagingRegion = this.#kernel.growScratch(this.#stagingRegion, bytes);
     const counts = this.#stagingRegion.address;
     const refs = counts + countsBytes;
     const samplesEnd = refs + rowColumnBytes;
     const firstUsed = samplesEnd + rowColumnBytes;
-    const timestamps = firstUsed + rowColumnBytes;
+    const groups = firstUsed + rowColumnBytes;
+    const timestamps = groups + groupColumnBytes;
     const values = timestamps + samplesCount * 8;
     const { buffer } = this.#kernel.bytes;
     this.#staging = {
@@ -146,9 +153,10 @@ export class Head {
       samplesCount,
       refs: new Uint32Array(buffer, refs, rowsCount),
       samplesEnd: new Uint32Array(buffer, samplesEnd, rowsCount),
+      groups: new Uint16Array(buffer, groups, rowsCount),
       timestampsMs: new BigInt64Array(buffer, timestamps, samplesCount),
       valueBits: new BigUint64Array(buffer, values, samplesCount),
-      addresses: { counts, refs, samplesEnd, firstUsed, timestamps, values },
+      addresses: { counts, refs, samplesEnd, firstUsed, groups, timestamps, values },
     };
     return this.#staging;
   }
@@ -300,20 +308,43 @@ export class Head {
     this.#passingBits = region.bytes * 8;
   }
 
+  /** Says which group each partition is of; a group is a number below 65,536. */
+  setGroups(groupOf: Uint16Array): void {
+    assert(groupOf.length === partitionsCount, 'each partition has a group');
+    this.#grouping ??= this.#kernel.takeScratch(groupTableBytes + 2 * bitmapBytes);
+    this.#kernel.bytes.set(new Uint8Array(groupOf.buffer, groupOf.byteOffset, groupTableBytes), this.#grouping.address);
+  }
+
   /**
-   * Keeps, of the staged batch, the series whose partitions are in `bitmap` (8,192 bytes, bit p of the little-endian bitmap);
-   * all other rows become rejected ones. Gives the references of the rows that are left: a copy.
+   * Finds the groups of the staged rows, in the staged column `groups`; rows without samples become rejected ones. Gives each
+   * group that there is, once: a copy.
    */
-  keepPartitions(bitmap: Uint8Array): { readonly refs: Uint32Array<ArrayBuffer>; readonly samplesCount: number } {
-    assert(bitmap.length === partitionBitmapBytes, 'a bitmap has a bit for each partition');
+  groupRows(): { readonly groups: Uint16Array<ArrayBuffer>; readonly samplesCount: number } {
     const { rowsCount, addresses } = this.#staged();
-    const { refs, samplesEnd, firstUsed, counts } = addresses;
+    const { refs, samplesEnd, firstUsed, groups, counts } = addresses;
+    const { address } = present(this.#grouping, 'table of groups');
     const kernel = this.#kernel;
-    this.#outputRegion = kernel.growScratch(this.#outputRegion, partitionBitmapBytes);
-    const { address } = this.#outputRegion;
-    kernel.bytes.set(bitmap, address);
+    const seen = address + groupTableBytes;
+    kernel.bytes.fill(0, seen, seen + bitmapBytes);
     // The column for first uses is free until the next append.
-    kernel.exports.keepPartitions(rowsCount, refs, samplesEnd, address, firstUsed, counts);
+    kernel.exports.groupRows(rowsCount, refs, samplesEnd, address, groups, seen, firstUsed, counts);
+    const { words, bytes } = kernel;
+    const found = new Uint16Array(bytes.buffer, firstUsed, words[counts / 4] as number);
+    return { groups: Uint16Array.from(found), samplesCount: words[counts / 4 + 1] as number };
+  }
+
+  /**
+   * Keeps, of the staged batch, the rows whose groups are in `bitmap` (8,192 bytes, bit g of the little-endian bitmap); all
+   * other rows become rejected ones. Gives the references of the rows that are left: a copy.
+   */
+  keepGroups(bitmap: Uint8Array): { readonly refs: Uint32Array<ArrayBuffer>; readonly samplesCount: number } {
+    assert(bitmap.length === bitmapBytes, 'a bitmap has a bit for each group');
+    const { rowsCount, addresses } = this.#staged();
+    const { refs, samplesEnd, firstUsed, groups, counts } = addresses;
+    const kernel = this.#kernel;
+    const wanted = present(this.#grouping, 'table of groups').address + groupTableBytes + bitmapBytes;
+    kernel.bytes.set(bitmap, wanted);
+    kernel.exports.keepGroups(rowsCount, refs, samplesEnd, groups, wanted, firstUsed, counts);
     const { words } = kernel;
     const keptCount = words[counts / 4] as number;
     return {

@@ -9,12 +9,6 @@ import { body, openWorld, readAll, type Sample, startMs, type World } from '../c
 
 const windowMs = 2 * hourMs;
 const sample = (series: number, timestampMs: number, bits = 1): Sample => ({ series, timestampMs, bits: BigInt(bits) });
-const bitmapOf = (partitions: Iterable<number>): Uint8Array => {
-  const bitmap = new Uint8Array(8192);
-  for (const partition of partitions) bitmap[partition >> 3] = (bitmap[partition >> 3] ?? 0) | (1 << (partition & 7));
-  return bitmap;
-};
-
 /** What the connection between two nodes keeps: the receiver's references. */
 class Dictionary {
   #ownRefs = new Uint32Array(0);
@@ -48,11 +42,11 @@ suite('replication', () => {
     const samples = Array.from({ length: 60 }, (_, i) => sample(i % 25, startMs - (i % 7) * hourMs, i));
     const decoded = replicationOf(coordinator).decode(body(samples));
     assert.equal(decoded.samplesCount, 60);
-    assert.equal(new Set(decoded.partitions).size, decoded.partitions.length);
+    assert.equal(new Set(decoded.groups).size, decoded.groups.length);
     assert.equal((await readAll(coordinator)).size, 0, 'nothing is appended by decoding');
 
-    const mine = bitmapOf(decoded.partitions.slice(0, 10));
-    const others = bitmapOf(decoded.partitions.slice(10));
+    const mine = decoded.groups.slice(0, 10);
+    const others = decoded.groups.slice(10);
     const payload = replicationOf(coordinator).payloadOf(decoded.writeId, others);
     const ownPairs = await coordinator.clock.runUntil(replicationOf(coordinator).appendKept(decoded.writeId, mine));
     const arrived = deliver(coordinator, peer, payload);
@@ -66,16 +60,59 @@ suite('replication', () => {
       assert.equal(own.get(`${series} ${timestampMs}`) ?? theirs.get(`${series} ${timestampMs}`), bits);
     }
     const partitionsOf = (pairs: Float64Array): Set<number> => new Set([...pairs].map((pair) => pair % 65_536));
-    assert.deepEqual(partitionsOf(ownPairs), new Set(decoded.partitions.slice(0, 10)));
-    assert.deepEqual(partitionsOf(peerPairs), new Set(decoded.partitions.slice(10)));
+    assert.deepEqual(partitionsOf(ownPairs), new Set<number>(decoded.groups.slice(0, 10)));
+    assert.deepEqual(partitionsOf(peerPairs), new Set<number>(decoded.groups.slice(10)));
     const windows = new Set([...ownPairs, ...peerPairs].map((pair) => Math.floor(pair / 65_536)));
     assert.deepEqual(windows, new Set(samples.map(({ timestampMs }) => Math.floor(timestampMs / windowMs))));
+  });
+
+  test('a request is cut by groups of partitions: destinations that get the same share a payload', async () => {
+    const [world, peer] = [await openWorld(new SimDisk()), await openWorld(new SimDisk(), { seed: 2 })];
+    const groupOf = Uint16Array.from({ length: 65_536 }, (_, partition) => partition % 3);
+    const groups = (...some: number[]): Uint8Array => {
+      const bitmap = new Uint8Array(8192);
+      for (const group of some) bitmap[0] = (bitmap[0] ?? 0) | (1 << group);
+      return bitmap;
+    };
+    const others = [groups(0, 1), groups(1, 2), groups(0, 1), groups()];
+    replicationOf(world).setGroups({ groupOf, own: groups(0, 1), others });
+    const samples = Array.from({ length: 90 }, (_, i) => sample(i % 45, startMs - (i % 2) * hourMs, i));
+    const decoded = replicationOf(world).decode(body(samples));
+    assert.deepEqual([...decoded.groups].sort(), [0, 1, 2]);
+    assert.deepEqual(
+      decoded.payloads.map((payload) => [...payload.groups].sort()),
+      [
+        [0, 1],
+        [1, 2],
+      ],
+    );
+
+    // The record that a payload made is what the log gets.
+    const ownPairs = await world.clock.runUntil(replicationOf(world).appendKept(decoded.writeId, Uint16Array.of(1, 0)));
+    assert.ok([...ownPairs].every((pair) => (pair % 65_536) % 3 < 2));
+    const own = await readAll(world);
+    const restarted = await openWorld(world.disk.afterCrash(undefined));
+    assert.deepEqual(await readAll(restarted), own);
+
+    const [, second] = decoded.payloads;
+    assert.ok(second);
+    const arrived = deliver(world, peer, second.samples);
+    await peer.clock.runUntil(replicationOf(peer).appendReceived(arrived, 'written'));
+    const standIn = replicationOf(world).payloadOf(decoded.writeId, Uint16Array.of(2));
+    const again = await peer.clock.runUntil(
+      replicationOf(peer).appendReceived(deliver(world, peer, standIn), 'written'),
+    );
+    assert.ok([...again].every((pair) => (pair % 65_536) % 3 === 2));
+    const theirs = await readAll(peer);
+    const shared = [...own.keys()].filter((key) => theirs.has(key));
+    assert.equal(own.size + theirs.size - shared.length, 90);
+    assert.ok(shared.length > 0 && shared.length < own.size);
   });
 
   test('references that were never defined, or are mixed up, are PEER_DICTIONARY; damage is PEER_PAYLOAD', async () => {
     const [from, to] = [await openWorld(new SimDisk()), await openWorld(new SimDisk(), { seed: 2 })];
     const decoded = replicationOf(from).decode(body(Array.from({ length: 10 }, (_, i) => sample(i, startMs, i))));
-    const payload = replicationOf(from).payloadOf(decoded.writeId, bitmapOf(decoded.partitions));
+    const payload = replicationOf(from).payloadOf(decoded.writeId, decoded.groups);
     const arrived = deliver(from, to, payload);
     const append = (changes: Partial<SamplesFromPeer>): Promise<unknown> =>
       to.clock.runUntil(replicationOf(to).appendReceived({ ...arrived, ...changes }, 'written'));
@@ -98,7 +135,7 @@ suite('replication', () => {
   test('any flipped bit of a payload is an error or other samples, never a crash', async () => {
     const [from, to] = [await openWorld(new SimDisk()), await openWorld(new SimDisk(), { seed: 2 })];
     const decoded = replicationOf(from).decode(body(Array.from({ length: 6 }, (_, i) => sample(i, startMs + i, i))));
-    const payload = replicationOf(from).payloadOf(decoded.writeId, bitmapOf(decoded.partitions));
+    const payload = replicationOf(from).payloadOf(decoded.writeId, decoded.groups);
     const arrived = deliver(from, to, payload);
     const random = new SeededRandom(5);
     for (let i = 0; i < 300; i++) {
@@ -114,7 +151,7 @@ suite('replication', () => {
   test('a duplicate waits for its sync, and its pairs are named again', async () => {
     const [from, to] = [await openWorld(new SimDisk()), await openWorld(new SimDisk(), { seed: 2 })];
     const decoded = replicationOf(from).decode(body([sample(1, startMs)]));
-    const payload = replicationOf(from).payloadOf(decoded.writeId, bitmapOf(decoded.partitions));
+    const payload = replicationOf(from).payloadOf(decoded.writeId, decoded.groups);
     const arrived = deliver(from, to, payload);
     const [first, second] = await to.clock.runUntil(
       Promise.all([
@@ -133,7 +170,7 @@ suite('replication', () => {
     const [from, to] = [await openWorld(new SimDisk()), await openWorld(new SimDisk(), { seed: 2 })];
     const [written, copied] = [sample(1, startMs), sample(2, startMs - windowMs)].map((one) => {
       const decoded = replicationOf(from).decode(body([one]));
-      return deliver(from, to, replicationOf(from).payloadOf(decoded.writeId, bitmapOf(decoded.partitions)));
+      return deliver(from, to, replicationOf(from).payloadOf(decoded.writeId, decoded.groups));
     });
     assert.ok(written && copied);
     const pairs = await to.clock.runUntil(replicationOf(to).appendReceived(written, 'written'));
@@ -150,7 +187,7 @@ suite('replication', () => {
     const world = await openWorld(new SimDisk(), { replication });
     const write = async (samples: readonly Sample[]): Promise<void> => {
       const decoded = replicationOf(world).decode(body(samples));
-      for (const pair of await replicationOf(world).appendKept(decoded.writeId, bitmapOf(decoded.partitions))) {
+      for (const pair of await replicationOf(world).appendKept(decoded.writeId, decoded.groups)) {
         marks.add(pair);
       }
     };

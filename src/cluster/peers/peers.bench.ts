@@ -89,8 +89,8 @@ function makeBodies(scrape: number): Uint8Array[] {
 
 function payloadOf(body: Uint8Array, fromMs: number): SamplesPayload {
   const { replication } = storage.lane;
-  const { writeId } = replication.decode(body);
-  const payload = replication.payloadOf(writeId, new Uint8Array(8_192).fill(0xff));
+  const { writeId, groups } = replication.decode(body);
+  const payload = replication.payloadOf(writeId, groups);
   replication.release(writeId);
   decodeMs += performance.now() - fromMs;
   return payload;

@@ -70,13 +70,20 @@ export class Ingest {
     return { columns: kept, rejections };
   }
 
-  /** Appends what is staged in the generation's head to the generation and to the log. Errors as `store`. */
-  appendStaged(generation: Generation, origin: SampleOrigin): { appended: number; duplicates: number } {
+  /**
+   * Appends what is staged in the generation's head to the generation and to the log. `record`: its sample record, where it
+   * was encoded before. Errors as `store`.
+   */
+  appendStaged(
+    generation: Generation,
+    origin: SampleOrigin,
+    record?: Uint8Array,
+  ): { appended: number; duplicates: number } {
     const { live } = generation;
     const { appended, duplicates, firstUsed } = live.head.append(generation.slot);
     if (firstUsed.length > 0) this.#logSeries(live, firstUsed);
     const type = origin === 'written' ? frameTypes.samples : frameTypes.copiedSamples;
-    if (appended + duplicates > 0) this.#log.append(type, live.head.encodeSamples());
+    if (appended + duplicates > 0) this.#log.append(type, record ?? live.head.encodeSamples());
     return { appended, duplicates };
   }
 

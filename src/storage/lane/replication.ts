@@ -1,16 +1,26 @@
-// What replication asks of a lane: a client's request is decoded once, kept, and cut by partition into payloads for other
-// nodes and into what this node appends itself; payloads of other nodes are appended as the log's replay does.
+// What replication asks of a lane: a client's request is decoded once, cut by groups of partitions into payloads for other
+// nodes, and kept until what this node owns of it is appended; payloads of other nodes are appended as the log's replay does.
 // Errors: LANE_BUSY, LOG_FAILED (nothing acknowledged), WIRE_…, PEER_PAYLOAD (damaged bytes), PEER_DICTIONARY (references that
 // mean nothing here: the connection must begin anew with definitions).
 // Buffers: kept columns are copies of the wire kernel's; payloads that are handed out belong to the caller.
-import { assert, hasCode, present, TimbalaError } from '../../base/index.ts';
+import { assert, hasCode, mib, TimbalaError } from '../../base/index.ts';
 import { rejectedRef, type WireBatch } from '../../wasm/index.ts';
-import type { DecodedRequest, RegisteredSeries, SampleOrigin, SamplesForPeer, SamplesFromPeer } from '../contracts.ts';
+import type {
+  DecodedRequest,
+  GroupPayload,
+  RegisteredSeries,
+  SampleOrigin,
+  SamplesForPeer,
+  SamplesFromPeer,
+  WriteGroups,
+} from '../contracts.ts';
 import type { Generation, LiveHead } from '../head/generations.ts';
 import { readSeriesRecord, SeriesRecordWriter } from '../log/series-record.ts';
 import type { ScannedSeries } from '../protocol.ts';
 import type { TombstoneIndex } from '../tombstones.ts';
-import { type Columns, type Ingest, stage, withoutDeleted } from './ingest.ts';
+import { DestinationGroups } from './destination-groups.ts';
+import { type Ingest, stage, withoutDeleted } from './ingest.ts';
+import { copyColumns, KeptRequests } from './kept-requests.ts';
 
 /** The lane, as its replication uses it. */
 export interface ReplicationHost {
@@ -26,19 +36,16 @@ export interface ReplicationHost {
   countSamples(appended: number, duplicates: number): void;
 }
 
-interface KeptRequest {
-  readonly dictionary: number;
-  readonly columns: Columns;
-}
-
-const partitionsCount = 65_536;
-const everyPartition = new Uint8Array(partitionsCount / 8).fill(0xff);
+const keptBytesMax = 128 * mib;
+const keptIdleBytesMax = 16 * mib;
 
 export class LaneReplication {
   readonly #host: ReplicationHost;
-  readonly #kept = new Map<number, KeptRequest>();
+  readonly #kept = new KeptRequests(keptBytesMax, keptIdleBytesMax);
   readonly #appends = new Set<Promise<unknown>>();
-  #nextWriteId = 1;
+  #destinations = DestinationGroups.ofPartitions();
+  /** The head that knows them. */
+  #groupedHeadId: number | undefined;
 
   constructor(host: ReplicationHost) {
     this.#host = host;
@@ -46,49 +53,91 @@ export class LaneReplication {
 
   /** Requests that are decoded and not released. */
   get keptCount(): number {
-    return this.#kept.size;
+    return this.#kept.count;
   }
 
-  /** Decodes a request, registers its series, and keeps its valid samples until `release`. */
+  /** Of their columns. */
+  get keptBytes(): number {
+    return this.#kept.bytes;
+  }
+
+  /** From now on requests are cut for these destinations. */
+  setGroups(groups: WriteGroups): void {
+    this.#destinations = new DestinationGroups(groups);
+    this.#groupedHeadId = undefined;
+  }
+
+  /**
+   * Decodes a request, registers its series, keeps its valid samples until `release`, and encodes what each destination other
+   * than this node gets: once where several get the same.
+   */
   decode(body: Uint8Array): DecodedRequest {
+    if (this.#kept.isFull) {
+      throw new TimbalaError('LANE_BUSY', 'too many requests wait for other nodes; nothing was stored, send it again');
+    }
     const { ingest } = this.#host;
     return this.#host.withActive(({ live }) => {
+      const { head, headId } = live;
       const { columns, rejections } = ingest.take(this.#host.decode(body), live, this.#host.tombstones);
       stage(live, columns);
-      live.head.markPassing();
-      const { refs, samplesCount } = live.head.keepPartitions(everyPartition);
-      const writeId = this.#nextWriteId++;
-      this.#kept.set(writeId, { dictionary: live.headId, columns: copyColumns(columns) });
-      return { writeId, samplesCount, partitions: distinct(live.reader.partitions(refs)), rejections };
+      head.markPassing();
+      if (this.#groupedHeadId !== headId) head.setGroups(this.#destinations.groupOf);
+      this.#groupedHeadId = headId;
+      const { groups, samplesCount } = head.groupRows();
+      const writeId = this.#kept.keep(head.staged, headId);
+      try {
+        return { writeId, samplesCount, groups, rejections, payloads: this.#payloads(writeId, groups, live) };
+      } catch (error) {
+        this.#kept.release(writeId);
+        throw error;
+      }
     });
   }
 
-  /** The samples of a kept request in some partitions (a bit each, little-endian), for another node. */
-  payloadOf(writeId: number, partitions: Uint8Array): SamplesForPeer {
-    const { head: live } = this.#host;
-    this.#stageKept(writeId, live);
-    const { refs, samplesCount } = live.head.keepPartitions(partitions);
+  #payloads(writeId: number, groups: Uint16Array, live: LiveHead): GroupPayload[] {
+    const { own, others } = this.#destinations.selections(groups);
+    const { refs } = this.#kept.get(writeId).columns;
+    return others.map((selected) => {
+      live.head.staged.refs.set(refs);
+      const payload = { groups: selected, samples: this.#encodeSelected(selected, live) };
+      // The log's record of the same rows has the same bytes.
+      if (selected === own) this.#kept.setRecord(writeId, { groups: selected, bytes: payload.samples.bytes });
+      return payload;
+    });
+  }
+
+  #encodeSelected(groups: Uint16Array, live: LiveHead): SamplesForPeer {
+    const { refs, samplesCount } = live.head.keepGroups(bitmapOf(groups));
     return encodeStaged(live, refs, samplesCount);
   }
 
-  /** Appends the samples of a kept request in some partitions; resolves with their pairs when they are on disk. */
-  appendKept(writeId: number, partitions: Uint8Array): Promise<Float64Array<ArrayBuffer>> {
+  /** The samples of a kept request in some groups, for another node. */
+  payloadOf(writeId: number, groups: Uint16Array): SamplesForPeer {
+    const { head: live } = this.#host;
+    this.#stageKept(writeId, live);
+    return this.#encodeSelected(groups, live);
+  }
+
+  /** Appends the samples of a kept request in some groups; resolves with their pairs when they are on disk. */
+  appendKept(writeId: number, groups: Uint16Array): Promise<Float64Array<ArrayBuffer>> {
     return this.#append('written', ({ live }) => {
       this.#stageKept(writeId, live);
-      live.head.keepPartitions(partitions);
+      live.head.keepGroups(bitmapOf(groups));
+      const { record } = this.#kept.get(writeId);
+      return record && isSameSet(record.groups, groups) ? record.bytes : undefined;
     });
   }
 
   #stageKept(writeId: number, live: LiveHead): void {
-    const { dictionary, columns } = present(this.#kept.get(writeId), 'kept request');
-    if (dictionary !== live.headId) {
+    const { headId, columns } = this.#kept.get(writeId);
+    if (headId !== live.headId) {
       throw new TimbalaError('LANE_BUSY', 'the head was replaced while the request was under way; send it again');
     }
-    stage(live, columns);
+    copyColumns(columns, live.head.stage(columns.refs.length, columns.timestampsMs.length));
   }
 
   release(writeId: number): void {
-    this.#kept.delete(writeId);
+    this.#kept.release(writeId);
   }
 
   /**
@@ -119,10 +168,11 @@ export class LaneReplication {
     return this.#append(origin, ({ live }) => {
       this.#stageReceived(samples, live);
       const { tombstones } = this.#host;
-      if (tombstones.isEmpty) return;
+      if (tombstones.isEmpty) return undefined;
       const staged = live.head.staged;
       const { kept, firstDropped } = withoutDeleted(staged, live, tombstones);
       if (firstDropped !== undefined) stage(live, kept);
+      return undefined;
     });
   }
 
@@ -164,11 +214,15 @@ export class LaneReplication {
     });
   }
 
-  async #append(origin: SampleOrigin, stageBatch: (active: Generation) => void): Promise<Float64Array<ArrayBuffer>> {
+  /** `stageBatch` may give the log's record of what it staged, if it has it. */
+  async #append(
+    origin: SampleOrigin,
+    stageBatch: (active: Generation) => Uint8Array | undefined,
+  ): Promise<Float64Array<ArrayBuffer>> {
     const pairs = this.#host.withActive((active) => {
-      stageBatch(active);
+      const record = stageBatch(active);
       const found = active.live.head.stagedPairs();
-      const { appended, duplicates } = this.#host.ingest.appendStaged(active, origin);
+      const { appended, duplicates } = this.#host.ingest.appendStaged(active, origin, record);
       this.#host.countSamples(appended, duplicates);
       return found;
     });
@@ -186,15 +240,6 @@ export class LaneReplication {
   async settled(): Promise<void> {
     await Promise.allSettled(this.#appends);
   }
-}
-
-function copyColumns({ refs, samplesEnd, timestampsMs, valueBits }: Columns): Columns {
-  return {
-    refs: refs.slice(),
-    samplesEnd: samplesEnd.slice(),
-    timestampsMs: timestampsMs.slice(),
-    valueBits: valueBits.slice(),
-  };
 }
 
 function encodeStaged(
@@ -239,17 +284,17 @@ function otherDictionary(): TimbalaError {
   return new TimbalaError('PEER_DICTIONARY', 'references are of an earlier head; definitions must be sent anew');
 }
 
-/** Each partition once, in the order they come. */
-function distinct(partitions: Uint16Array): Uint16Array<ArrayBuffer> {
-  const seen = new Uint8Array(everyPartition.length);
-  const found = new Uint16Array(partitions.length);
-  let count = 0;
-  for (const partition of partitions) {
-    const bit = 1 << (partition & 7);
-    const before = seen[partition >> 3] as number;
-    if ((before & bit) !== 0) continue;
-    seen[partition >> 3] = before | bit;
-    found[count++] = partition;
-  }
-  return found.slice(0, count);
+const groupsCountMax = 65_536;
+
+function bitmapOf(groups: Uint16Array): Uint8Array {
+  const bitmap = new Uint8Array(groupsCountMax / 8);
+  for (const group of groups) bitmap[group >> 3] = (bitmap[group >> 3] as number) | (1 << (group & 7));
+  return bitmap;
+}
+
+/** Whether two lists without repetitions hold the same. */
+function isSameSet(a: Uint16Array, b: Uint16Array): boolean {
+  if (a.length !== b.length) return false;
+  const inA = new Set(a);
+  return b.every((group) => inA.has(group));
 }

@@ -10,6 +10,7 @@ import type {
   SampleOrigin,
   SamplesForPeer,
   SamplesFromPeer,
+  WriteGroups,
 } from '../contracts.ts';
 import type { Served } from '../protocol.ts';
 import type { ReadSegment } from '../answers/segment-ranges.ts';
@@ -19,11 +20,12 @@ import type { ReplicaKeeper, ReplicaLane, ReplicaReader } from './replica-store.
 
 interface OfWrite {
   readonly writeId: number;
-  readonly partitions: Uint8Array;
+  readonly groups: Uint16Array;
 }
 
 type LaneMethods = {
   readonly replayedPairs: (argument: Record<string, never>) => Float64Array;
+  readonly setGroups: (groups: WriteGroups) => void;
   readonly decode: (body: Uint8Array) => DecodedRequest;
   readonly payloadOf: (argument: OfWrite) => SamplesForPeer;
   readonly appendKept: (argument: OfWrite) => Float64Array;
@@ -71,9 +73,10 @@ type ReaderMethods = {
 export function serveReplicaLane(channel: Channel, lane: ReplicaLane): () => Promise<Uint8Array> {
   const handlers: Served<LaneMethods> = {
     replayedPairs: () => lane.replayedPairs(),
+    setGroups: (groups) => lane.setGroups(groups),
     decode: (body) => lane.decode(body),
-    payloadOf: ({ writeId, partitions }) => lane.payloadOf(writeId, partitions),
-    appendKept: ({ writeId, partitions }) => lane.appendKept(writeId, partitions),
+    payloadOf: ({ writeId, groups }) => lane.payloadOf(writeId, groups),
+    appendKept: ({ writeId, groups }) => lane.appendKept(writeId, groups),
     release: ({ writeId }) => lane.release(writeId),
     register: (definitions) => lane.register(definitions),
     definitionsOf: ({ dictionary, refs }) => lane.definitionsOf(dictionary, refs),
@@ -92,9 +95,10 @@ export function connectReplicaLane(channel: Channel, marks: () => Promise<Uint8A
   const peer = new RpcPeer<LaneMethods>(channel, handlers);
   return {
     replayedPairs: () => peer.call('replayedPairs', {}),
+    setGroups: (groups) => peer.notify('setGroups', groups),
     decode: (body) => peer.call('decode', body),
-    payloadOf: (writeId, partitions) => peer.call('payloadOf', { writeId, partitions }),
-    appendKept: (writeId, partitions) => peer.call('appendKept', { writeId, partitions }),
+    payloadOf: (writeId, groups) => peer.call('payloadOf', { writeId, groups }),
+    appendKept: (writeId, groups) => peer.call('appendKept', { writeId, groups }),
     release: (writeId) => peer.notify('release', { writeId }),
     register: (definitions) => peer.call('register', definitions),
     definitionsOf: (dictionary, refs) => peer.call('definitionsOf', { dictionary, refs }),

@@ -70,9 +70,10 @@ export function laneForReplica(lane: Lane): ReplicaLane {
   const { replication, state } = lane;
   return {
     replayedPairs: () => lane.replayedPairs(),
+    setGroups: (groups) => replication.setGroups(groups),
     decode: (body) => replication.decode(body),
-    payloadOf: (writeId, partitions) => replication.payloadOf(writeId, partitions),
-    appendKept: (writeId, partitions) => replication.appendKept(writeId, partitions),
+    payloadOf: (writeId, groups) => replication.payloadOf(writeId, groups),
+    appendKept: (writeId, groups) => replication.appendKept(writeId, groups),
     release: (writeId) => replication.release(writeId),
     register: (definitions) => replication.register(definitions),
     definitionsOf: (dictionary, refs) => replication.definitionsOf(dictionary, refs),

@@ -6,10 +6,12 @@ import type { Clock } from '../../ports/index.ts';
 import type {
   DecodedRequest,
   DeleteRuleRequest,
+  GroupPayload,
   RegisteredSeries,
   SampleOrigin,
   SamplesForPeer,
   SamplesFromPeer,
+  WriteGroups,
   WriteRejection,
 } from '../contracts.ts';
 import type { ReadSegment } from '../answers/segment-ranges.ts';
@@ -21,9 +23,10 @@ type Eventually<Result> = Result | Promise<Result>;
 /** The lane, here or in its thread. */
 export interface ReplicaLane {
   replayedPairs(): Promise<Float64Array>;
+  setGroups(groups: WriteGroups): void;
   decode(body: Uint8Array): Eventually<DecodedRequest>;
-  payloadOf(writeId: number, partitions: Uint8Array): Eventually<SamplesForPeer>;
-  appendKept(writeId: number, partitions: Uint8Array): Promise<Float64Array>;
+  payloadOf(writeId: number, groups: Uint16Array): Eventually<SamplesForPeer>;
+  appendKept(writeId: number, groups: Uint16Array): Promise<Float64Array>;
   release(writeId: number): void;
   register(definitions: Uint8Array): Eventually<RegisteredSeries>;
   definitionsOf(dictionary: number, refs: Uint32Array): Eventually<Uint8Array>;
@@ -93,13 +96,18 @@ export class ReplicaStore {
     return this.#options.isBusy();
   }
 
+  /** Cuts the requests that are decoded from now on by these groups of partitions; until then each partition is a group. */
+  setGroups(groups: WriteGroups): void {
+    this.#options.lane.setGroups(groups);
+  }
+
   async decode(body: Uint8Array): Promise<ReplicaWrite> {
     const { lane } = this.#options;
     return new ReplicaWrite(lane, await refusing(() => lane.decode(body)));
   }
 
-  async append(samples: SamplesFromPeer, origin: SampleOrigin): Promise<Float64Array> {
-    return distinct(await refusing(() => this.#options.lane.appendReceived(samples, origin)));
+  append(samples: SamplesFromPeer, origin: SampleOrigin): Promise<Float64Array> {
+    return refusing(() => this.#options.lane.appendReceived(samples, origin));
   }
 
   async definitionsOf(dictionary: number, refs: Uint32Array): Promise<Uint8Array> {
@@ -196,27 +204,33 @@ export class ReplicaStore {
 /** A client's request, decoded; what the protocols do with it goes to the lane. */
 export class ReplicaWrite {
   readonly samplesCount: number;
+  /** One of each group (`setGroups`) that the request has samples in; it stands for all of the group. */
   readonly partitions: Uint32Array;
   readonly rejections: readonly WriteRejection[];
   readonly rejection: string | undefined;
   readonly #lane: ReplicaLane;
   readonly #writeId: number;
+  readonly #payloads: readonly GroupPayload[];
 
-  constructor(lane: ReplicaLane, { writeId, samplesCount, partitions, rejections }: DecodedRequest) {
+  constructor(lane: ReplicaLane, { writeId, samplesCount, groups, rejections, payloads }: DecodedRequest) {
     this.#lane = lane;
     this.#writeId = writeId;
+    this.#payloads = payloads;
     this.samplesCount = samplesCount;
-    this.partitions = Uint32Array.from(partitions);
+    this.partitions = Uint32Array.from(groups);
     this.rejections = rejections;
     this.rejection = rejectionText(rejections);
   }
 
+  /** Of `partitions`, some. Only for nodes that stand in is the lane asked again. */
   payloadFor(partitions: ReadonlySet<number>): Promise<SamplesForPeer> {
-    return refusing(() => this.#lane.payloadOf(this.#writeId, bitmapOf(partitions)));
+    const ready = this.#payloads.find(({ groups }) => isSame(groups, partitions));
+    if (ready) return Promise.resolve(ready.samples);
+    return refusing(() => this.#lane.payloadOf(this.#writeId, Uint16Array.from(partitions)));
   }
 
-  async append(partitions: ReadonlySet<number>): Promise<Float64Array> {
-    return distinct(await refusing(() => this.#lane.appendKept(this.#writeId, bitmapOf(partitions))));
+  append(partitions: ReadonlySet<number>): Promise<Float64Array> {
+    return refusing(() => this.#lane.appendKept(this.#writeId, Uint16Array.from(partitions)));
   }
 
   release(): void {
@@ -224,20 +238,13 @@ export class ReplicaWrite {
   }
 }
 
+function isSame(groups: Uint16Array, partitions: ReadonlySet<number>): boolean {
+  return groups.length === partitions.size && groups.every((group) => partitions.has(group));
+}
+
 function rejectionText(rejections: readonly WriteRejection[]): string | undefined {
   if (rejections.length === 0) return undefined;
   return rejections.map(({ text, samplesCount }) => `${text} (${samplesCount} samples)`).join('; ');
-}
-
-function bitmapOf(partitions: ReadonlySet<number>): Uint8Array<ArrayBuffer> {
-  const bitmap = new Uint8Array(8192);
-  for (const partition of partitions)
-    bitmap[partition >> 3] = (bitmap[partition >> 3] as number) | (1 << (partition & 7));
-  return bitmap;
-}
-
-function distinct(pairs: Float64Array): Float64Array {
-  return Float64Array.from(new Set(pairs));
 }
 
 /** Runs `work`; what means "not now" is told as the contract has it. */
