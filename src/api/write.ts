@@ -45,6 +45,7 @@ const statusByCode: Readonly<Record<string, number>> = {
   WIRE_CORRUPT: 400,
   WIRE_TOO_LARGE: 413,
   WIRE_MEMORY_EXHAUSTED: 503,
+  WRITE_QUEUE_FULL: 503,
   LANE_BUSY: 503,
   LOG_FAILED: 503,
   DISK_FULL: 503,
@@ -58,8 +59,14 @@ const statusByCode: Readonly<Record<string, number>> = {
   HTTP_DISCONNECTED: 400,
 };
 
-export function writeHandler(queue: WriteQueue, limits: WriteLimits): HttpHandler {
+/** `onRefusal` hears the code of each request of which nothing was acknowledged. */
+export function writeHandler(
+  queue: WriteQueue,
+  limits: WriteLimits,
+  onRefusal: (code: string) => void = () => undefined,
+): HttpHandler {
   const refuse = (code: string, message: string): HttpAnswer => {
+    onRefusal(code);
     const status = statusByCode[code] ?? 500;
     const retryAfter = status === 503 ? { 'retry-after': String(limits.retryAfterSeconds) } : {};
     return text(status, message, retryAfter);
@@ -74,7 +81,7 @@ export function writeHandler(queue: WriteQueue, limits: WriteLimits): HttpHandle
       return refuse('HTTP_BODY_TOO_LARGE', `HTTP_BODY_TOO_LARGE: ${what}`);
     }
     if (!queue.reserve(reservedBytes)) {
-      return refuse('LANE_BUSY', 'WRITE_QUEUE_FULL: too many writes wait for the disk; send again');
+      return refuse('WRITE_QUEUE_FULL', 'WRITE_QUEUE_FULL: too many writes wait for the disk; send again');
     }
     let buffer: SharedArrayBuffer | undefined;
     try {

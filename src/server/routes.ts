@@ -59,11 +59,12 @@ export function nodeRoutes(dependencies: RouteDependencies): HttpRoute[] {
   const addQuery = (methods: readonly string[], path: string, endpoint: ApiCall['endpoint']): void =>
     add(methods, path, (request) => queries.answer(request, endpoint));
 
-  const write = writeHandler(queue, {
+  const limits = {
     bodyBytesMax: writeBodyBytesMax,
     chunkedBodyReserveBytes,
     retryAfterSeconds: writeRetryAfterSeconds,
-  });
+  };
+  const write = writeHandler(queue, limits, (code) => metrics.countWriteRefusal(code));
   add(['POST'], '/api/v1/write', write);
   add(['POST'], '/write', write);
 

@@ -192,6 +192,7 @@ export class ClusterMember {
         const node = await this.#startNode();
         this.#node = node;
         this.#ports.log.info('cluster-joined', { clusterId: node.state.record.clusterId, node: this.#name });
+        this.#noteFixed(node);
         void this.#settleRetention(node);
         return node;
       } catch (error) {
@@ -237,6 +238,13 @@ export class ClusterMember {
     this.#gossip.setMetadata({ clusterId: record.clusterId, recordHash: record.hash, peerAddress, formats });
     const others = record.members.filter(({ name }) => name !== this.#name);
     this.#gossip.remember(others.map(({ address }) => gossipAddressOf(address)));
+  }
+
+  /** The zone is settled at joining: another one would move what the node owns. */
+  #noteFixed({ state: { self } }: ClusterNode): void {
+    const { zone } = this.#options.config;
+    if (!self || self.zone === zone) return;
+    this.#ports.log.warn('cluster-zone-fixed', { zone: self.zone, ignored: zone });
   }
 
   /** Retention is the record's. What this node was told explicitly goes into it; the default only where there is none. */

@@ -30,6 +30,7 @@ export class NodeMetrics {
   readonly #startSeconds: number;
   readonly #requests: Metric;
   readonly #requestSeconds: Histogram;
+  readonly #writeRefusals: Metric;
 
   constructor(clock: Clock, version: string) {
     this.#clock = clock;
@@ -44,8 +45,17 @@ export class NodeMetrics {
       requestSecondsBounds,
       ['handler'],
     );
+    this.#writeRefusals = this.#registry.counter(
+      'timbala_write_refusals_total',
+      'Write requests of which nothing was acknowledged, by the code of the answer.',
+      ['code'],
+    );
     const build = this.#registry.gauge('timbala_build_info', 'Always 1; the version is a label.', ['version']);
     build.set(1, version);
+  }
+
+  countWriteRefusal(code: string): void {
+    this.#writeRefusals.add(1, code);
   }
 
   /** Counts and times what `handler` answers. */
