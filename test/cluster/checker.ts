@@ -203,12 +203,12 @@ export class Checker {
       const problem = question.problem(answer, steps, isPartial);
       if (problem) this.#journal.violated(`${where}: ${problem}`);
       // What changed meanwhile may have taken a second store out of reach.
-      else if (isPartial && !mayWarn && !this.#fleet.mayWarn(node)) {
+      else if (isPartial && !mayWarn && !this.#fleet.mayWarn(node) && !this.#journal.stalls.since(startedMs)) {
         this.#journal.violated(`${where}: warned without need: ${answer.warnings?.join('; ')}`);
       }
       this.checkedCount += (end - from) * writer.options.seriesCount;
     } catch (error) {
-      if (node.epoch !== epoch || node.condition === 'isolated') this.#journal.excused();
+      if (node.epoch !== epoch || this.#journal.stalls.since(startedMs)) this.#journal.excused();
       else this.#journal.violated(`${where}: ${String(error)}`);
     }
   }

@@ -138,22 +138,24 @@ export class FleetNode {
     return (JSON.parse(text) as { data: ClusterStatus }).data;
   }
 
-  /** Whether it acknowledges a sample of its own. */
-  async takesWrites(): Promise<boolean> {
-    const series = { labels: ['__name__', 'cluster_test_probe', 'node', this.name], timestampsMs: [Date.now()] };
-    const response = await fetch(`${this.url}/api/v1/write`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/x-protobuf', 'content-encoding': 'snappy' },
-      body: wrapSnappy(encodeWriteRequest([{ ...series, values: Float64Array.of(1) }])),
-    });
-    await response.text();
-    return response.status === 204;
+  async #post(path: string, body?: Uint8Array<ArrayBuffer>): Promise<void> {
+    const headers = { 'content-type': 'application/x-protobuf', 'content-encoding': 'snappy' };
+    const response = await fetch(`${this.url}${path}`, { method: 'POST', ...(body ? { headers, body } : {}) });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${this.name}: ${path} was answered by ${response.status}: ${text}`);
   }
 
-  async decommission(): Promise<void> {
-    const response = await fetch(`${this.url}/api/v1/admin/cluster/decommission`, { method: 'POST' });
-    const text = await response.text();
-    if (response.status >= 300) throw new Error(`${this.name}: decommission answered ${response.status}: ${text}`);
+  /** Throws where it is not acknowledged. */
+  write(body: Uint8Array<ArrayBuffer>): Promise<void> {
+    return this.#post('/api/v1/write', body);
+  }
+
+  deleteSeries(selector: string): Promise<void> {
+    return this.#post(`/api/v1/admin/tsdb/delete_series?match[]=${encodeURIComponent(selector)}`);
+  }
+
+  decommission(): Promise<void> {
+    return this.#post('/api/v1/admin/cluster/decommission');
   }
 }
 
@@ -239,7 +241,12 @@ export class Fleet {
 
   /** Waits until a node whose disk was full stores again what is written to it. */
   async storing(node: FleetNode, timeoutMs: number): Promise<void> {
-    await this.#until(timeoutMs, `${node.name} stores nothing again`, () => node.takesWrites());
+    const series = { labels: ['__name__', 'cluster_test_probe', 'node', node.name], timestampsMs: [Date.now()] };
+    const probe = wrapSnappy(encodeWriteRequest([{ ...series, values: Float64Array.of(1) }]));
+    await this.#until(timeoutMs, `${node.name} stores nothing again`, async () => {
+      await node.write(probe);
+      return true;
+    });
     node.condition = 'serving';
   }
 

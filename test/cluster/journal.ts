@@ -1,5 +1,6 @@
 // What an end-to-end run saw: per phase how many writes and queries there were, how long they took, and what failed though the
 // promises (docs/cluster.md) say that it must not. Printed as a table; a run is good when there is no violation.
+import { StallWatch } from './stalls.ts';
 
 interface Phase {
   readonly name: string;
@@ -8,7 +9,7 @@ interface Phase {
   readonly writesMs: number[];
   readonly queriesMs: number[];
   samplesCount: number;
-  /** Refusals that are no violation: the node asked was down, cut off or full. */
+  /** Refusals that are no violation: the node asked was down, cut off or full, or this machine stood still. */
   excusedCount: number;
   warnedCount: number;
   violationsCount: number;
@@ -24,6 +25,7 @@ function quantile(sorted: readonly number[], q: number): number {
 const inMs = (value: number): string => (Number.isNaN(value) ? '–' : value.toFixed(value < 10 ? 1 : 0));
 
 export class Journal {
+  readonly stalls = new StallWatch();
   violationsCount = 0;
   readonly #print: (line: string) => void;
   readonly #phases: Phase[] = [];

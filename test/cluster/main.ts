@@ -1,18 +1,19 @@
 // Runs a course of faults over a cluster of real processes, in network namespaces of its own where they are permitted:
-// `npm run cluster-test -- [brief|long|rolling|growth] [seed]`. Exit status 0 when no promise was broken.
+// `npm run cluster-test -- [brief|long|rolling|growth] [seed] [only faults whose name matches this]`. Exit status 0 when no
+// promise was broken.
 import { fileURLToPath } from 'node:url';
 import { removeDirectory, temporaryDirectory } from '../support/processes.ts';
 import { runCourse } from './course.ts';
 import { isStarted, openMachineRoom, runInside } from './machines.ts';
 
-const [course = 'long', seedText = String(Date.now() % 1_000_000)] = process.argv.slice(2);
+const [name = 'long', seed = String(Date.now() % 1_000_000), chosen = ''] = process.argv.slice(2);
 
 async function run(): Promise<number> {
   const root = temporaryDirectory('faults');
-  const isGood = await runCourse(course, root, openMachineRoom(root), Number(seedText));
+  const isGood = await runCourse({ name, seed: Number(seed), chosen: new RegExp(chosen) }, root, openMachineRoom(root));
   if (isGood) removeDirectory(root);
   else console.log(`data and logs are in ${root}`);
   return isGood ? 0 : 1;
 }
 
-process.exit(isStarted ? await run() : await runInside(fileURLToPath(import.meta.url), [course, seedText]));
+process.exit(isStarted ? await run() : await runInside(fileURLToPath(import.meta.url), [name, seed, chosen]));

@@ -116,7 +116,7 @@ export class Writer {
           this.#journal.acknowledged(this.options.seriesCount, tookMs);
           return;
         }
-        if (!isPromised || node.epoch !== epoch) this.#journal.excused();
+        if (!isPromised || node.epoch !== epoch || this.#journal.stalls.since(startedMs)) this.#journal.excused();
         else this.#journal.violated(`write at ${node.name} failed after ${Math.round(tookMs)} ms: ${failure}`);
       }
       await sleep(retryPauseMs);
