@@ -206,6 +206,23 @@ export const leftWithOneOwner: Case = async (seed, plant) => {
   return stage.end();
 };
 
+/** A sample comes twice to two owners while the third is cut off; then they compare, and the third is asked. */
+export const retriedWhileAway: Case = async (seed, plant) => {
+  const stage = await Stage.set(seed, plant, 3);
+  const { cluster } = stage;
+  const [a, b, c] = [stage.owner(0), stage.owner(1), stage.owner(2)];
+  stage.split(c);
+  const sample = cluster.newSample(series);
+  stage.write(a, sample);
+  await stage.pass(2 * secondMs);
+  stage.write(b, sample);
+  await stage.pass(2 * secondMs);
+  cluster.network.heal();
+  await stage.pass(20 * secondMs);
+  await stage.read(c);
+  return stage.end();
+};
+
 export const cases: Readonly<Record<string, Case>> = {
   retriedThenPowerLost,
   copiedThenWritten,
@@ -213,4 +230,5 @@ export const cases: Readonly<Record<string, Case>> = {
   joinedAcrossSplit,
   deletedAcrossSplit,
   leftWithOneOwner,
+  retriedWhileAway,
 };

@@ -2,8 +2,10 @@
 // the rules of LocalStore and nothing else: no parts, no kernels. `StoreBugs` plants the bugs that lie in storage.
 import { TimbalaError } from '../../src/base/index.ts';
 import {
+  allFingerprints,
   type DecodedWrite,
   type DeleteRequest,
+  type Digest,
   type FingerprintRange,
   type LocalStore,
   pairKey,
@@ -277,6 +279,22 @@ export class ModelStore implements LocalStore {
     });
   }
 
+  async digestsOf(partitions: Uint32Array, startMs: number, endMs: number): Promise<Digest[]> {
+    const digests: Digest[] = [];
+    for (const partition of partitions) {
+      const windows = await this.digests({ partition, windowStartMs: undefined }, allFingerprints);
+      let samplesCount = 0;
+      let sum = 0n;
+      for (const digest of windows) {
+        if (digest.windowStartMs < startMs || digest.windowStartMs >= endMs) continue;
+        samplesCount += digest.samplesCount;
+        sum = BigInt.asUintN(128, sum + digest.sum);
+      }
+      digests.push({ samplesCount, sum });
+    }
+    return digests;
+  }
+
   #xorDigest(samples: readonly Sample[]): { samplesCount: number; sum: bigint } {
     let sum = 0n;
     for (const sample of samples) {
@@ -290,6 +308,15 @@ export class ModelStore implements LocalStore {
     await this.#after(this.#delayMs(), () => undefined);
     const samples = this.#synced(scope, range);
     for (let at = 0; at < samples.length; at += 20) yield this.#payload(samples.slice(at, at + 20));
+  }
+
+  async *scanMany(partitions: Uint32Array, startMs: number, endMs: number): AsyncGenerator<SamplesPayload> {
+    for (const partition of partitions) {
+      for (const { windowStartMs } of await this.digests({ partition, windowStartMs: undefined }, allFingerprints)) {
+        if (windowStartMs < startMs || windowStartMs >= endMs) continue;
+        yield* this.scan({ partition, windowStartMs }, allFingerprints);
+      }
+    }
   }
 
   async heldPartitions(): Promise<Uint32Array> {

@@ -10,6 +10,7 @@ import {
   leftWithOneOwner,
   removedThenWrites,
   retriedThenPowerLost,
+  retriedWhileAway,
 } from './cases.ts';
 import type { Plant } from './cluster.ts';
 
@@ -55,7 +56,7 @@ export const mutants: Readonly<Record<string, Mutant>> = {
   'a duplicate acked before sync': { case: retriedThenPowerLost, store: { acksDuplicatesBeforeSync: true } },
   'a dropped hint': { decisions: { mayDrop: (isOwner) => !isOwner } },
   'a wrong merge order': { store: { prefersLastArrived: true } },
-  'an XOR digest': { store: { digestsByXor: true } },
+  'an XOR digest': { case: retriedWhileAway, store: { digestsByXor: true } },
   'owners that agree while empty': {
     decisions: {
       confirms: (own, theirs) =>

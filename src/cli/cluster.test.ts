@@ -16,7 +16,8 @@ test('the status names members, what is under way, and lost stores', () => {
     isReady: true,
     clusterId: 'c1',
     retentionMs: 2 * yearMs,
-    marks: { marksCount: 7, pairsCount: 7, partitionsCount: 0 },
+    marks: { marksCount: 7, pairsCount: 7, partitionsCount: 0, dueCount: 0 },
+    copyBytesPerSecondMax: 1,
     partitions: { owned: 100, held: 40, foreign: 0 },
     members: [
       { ...member, name: 'a:7946', isSelf: true, isAlive: true },

@@ -46,6 +46,9 @@ export interface Digest {
   readonly sum: bigint;
 }
 
+/** Partitions of one question for digests. */
+export const digestsMax = 1024;
+
 export interface WindowDigest extends Digest {
   readonly windowStartMs: number;
 }
@@ -151,8 +154,15 @@ export interface LocalStore {
 
   /** Digests of the merged and synced set, without what deletes hide; windows that hold nothing are left out. */
   digests(scope: Scope, range: FingerprintRange): Promise<WindowDigest[]>;
+  /**
+   * One digest for each of these partitions (ascending, at most `digestsMax`), over the windows from `startMs` to before
+   * `endMs`, both at the bounds of windows or infinite. Much cheaper than so many single ones.
+   */
+  digestsOf(partitions: Uint32Array, startMs: number, endMs: number): Promise<Digest[]>;
   /** The synced samples of a scope and range in payloads of a bounded size, paced. */
   scan(scope: Scope, range: FingerprintRange): AsyncIterable<SamplesPayload>;
+  /** The same of the windows from `startMs` to before `endMs` of some partitions, several of them in one payload. */
+  scanMany(partitions: Uint32Array, startMs: number, endMs: number): AsyncIterable<SamplesPayload>;
   /** Partitions of which anything is held. */
   heldPartitions(): Promise<Uint32Array>;
   /** Hides at once what the partition holds now, and reclaims it later. Samples that arrive after the call stay. */

@@ -76,6 +76,27 @@ export const readMore = struct({ read: openRead, number: uvarint });
 /** `frame` is empty where nothing is found. */
 export const readReply = struct({ read: openRead, frame: bytes, isLast: boolean });
 
+/**
+ * Why samples are copied: `hint`, kept by a node that does not own their pair; `repair`, owners that differ; `handover`, whole
+ * partitions after owners, or their stores, changed.
+ */
+const reason = word('hint', 'repair', 'handover');
+
+export type CopyReason = Encoded<typeof reason>;
+
+/** Digests of many partitions over one range of windows: of the window, or of all from `fromMs` to before `toMs`. */
+export const checkRequest = struct({
+  windowStartMs: optional(integer),
+  fromMs: optional(integer),
+  toMs: optional(integer),
+  digests: list(struct({ partition: uvarint, samplesCount: uvarint, sum: uint128 })),
+});
+
+/** What the owner finds, in the order of the request. */
+export const checkReply = struct({ findings: list(word('equal', 'differs', 'empty', 'leased')) });
+
+export type Finding = Encoded<typeof checkReply>['findings'][number];
+
 /** Digests of a scope, or of ranges of fingerprints of one window of it. */
 export const compareRequest = struct({
   scope,
@@ -91,12 +112,14 @@ export const compareReply = struct({
 
 export const copyRequest = struct({
   partition: uvarint,
+  reason,
   /** Ends a comparison: what differed was sent, others may compare. */
   isLast: boolean,
 });
 
-export const pullRequest = struct({ scope, range });
-/** Incomplete: too much for one frame, to be asked for by smaller ranges. */
+/** `page`: of the payloads of a single fingerprint the one to be given. */
+export const pullRequest = struct({ scope, range, page: uvarint, reason });
+/** Incomplete: too much for one frame, to be asked for by smaller ranges, or of a single fingerprint by pages. */
 export const pullReply = struct({ isComplete: boolean });
 
 export const writeRequest = struct({

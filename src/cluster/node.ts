@@ -10,7 +10,7 @@ import type { PlanInput, ReadPlan } from './read/index.ts';
 import { type ClusterRead, type ReadCounters, Reader, type ReadOptions, type ReadStream } from './read/index.ts';
 import { Dropper } from './rebalance/index.ts';
 import { acksAlone, ClusterRecord, type Member, soleActive } from './record/index.ts';
-import { Comparer, type RepairCounters, Repairer } from './repair/index.ts';
+import { Backoff, createRepairCounters, Pacer, RepairAnswerer, type RepairCounters, Repairer } from './repair/index.ts';
 import { type WriteCounters, Writer } from './replicate/index.ts';
 import { NodeState } from './state.ts';
 import { clusterStatus, type ClusterStatus, type Liveness } from './status.ts';
@@ -55,13 +55,15 @@ export class ClusterNode {
   readonly state: NodeState;
   readonly writer: Writer;
   readonly reader: Reader;
-  readonly comparer: Comparer;
   readonly repairer: Repairer;
   readonly dropper: Dropper;
   readonly #exchange: Exchange;
   readonly #random: Random;
   readonly #timing: ClusterTiming;
   readonly #isAlive: Liveness;
+  readonly #repairCounters = createRepairCounters();
+  readonly #pacer: Pacer;
+  readonly #backoff: Backoff;
   readonly #partitionsCount: number;
   /** Members that have this node's entry on disk, while it joins. */
   readonly #storedBy = new Set<OwnerToken>();
@@ -75,6 +77,8 @@ export class ClusterNode {
     this.#random = random;
     this.#isAlive = ports.isAlive ?? (() => undefined);
     this.#partitionsCount = options.partitionsCount;
+    this.#pacer = new Pacer(clock);
+    this.#backoff = new Backoff(clock, timing.repairBackoffMs, this.#isAlive);
     const onRecord = (current: ClusterRecord): void => {
       links.setAddresses(addressesOf(current, name));
       ports.onRecord?.(current);
@@ -99,8 +103,15 @@ export class ClusterNode {
     this.reader = new Reader(this.state, this.#exchange, timing, options.partitionsCount, (scope) =>
       this.repairer.hurry(scope),
     );
-    this.comparer = new Comparer(this.state, this.#exchange, timing);
-    this.repairer = new Repairer(this.state, this.comparer, timing, () => random.float());
+    const context = {
+      state: this.state,
+      exchange: this.#exchange,
+      timing,
+      counters: this.#repairCounters,
+      pacer: this.#pacer,
+    };
+    void new RepairAnswerer(this.state, this.#exchange, this.#repairCounters, timing.leaseMs);
+    this.repairer = new Repairer(context, this.#backoff, () => random.float());
     this.dropper = new Dropper(this.state, timing);
   }
 
@@ -176,6 +187,7 @@ export class ClusterNode {
   async #hello(to: NodeName): Promise<OwnerToken> {
     const answer = await this.#exchange.ask(to, helloQuestion, {}, this.#timing.askDeadlineMs);
     const token = ownerToken(to, answer.store);
+    this.#backoff.succeeded(to);
     if (this.state.self?.state === 'joining') this.#storedBy.add(token);
     return token;
   }
@@ -189,7 +201,10 @@ export class ClusterNode {
   }
 
   status(): ClusterStatus {
-    return clusterStatus(this.state, this.#isAlive, this.#partitionsCount);
+    return clusterStatus(this.state, this.#isAlive, this.#partitionsCount, {
+      dueCount: this.repairer.dueCount(),
+      copyBytesPerSecondMax: Math.round(this.#pacer.bytesPerSecond),
+    });
   }
 
   /** What the protocols have done since the start, for metrics. */
@@ -197,7 +212,7 @@ export class ClusterNode {
     return {
       write: { ...this.writer.counters },
       read: { ...this.reader.counters },
-      repair: { ...this.comparer.counters, marksCleared: this.repairer.cleared },
+      repair: { ...this.#repairCounters },
       drop: { partitionsDropped: this.dropper.partitionsDropped },
     };
   }
@@ -268,7 +283,7 @@ export class ClusterNode {
 export interface ClusterCounters {
   readonly write: WriteCounters;
   readonly read: ReadCounters;
-  readonly repair: RepairCounters & { readonly marksCleared: number };
+  readonly repair: RepairCounters;
   readonly drop: { readonly partitionsDropped: number };
 }
 

@@ -2,7 +2,15 @@
 // goes through here: first to disk, then, without a pause in between, into force together with the marks that it implies.
 import { TimbalaError } from '../base/index.ts';
 import type { Clock, Log } from '../ports/index.ts';
-import { type LocalStore, type NodeName, type PairKey, pairPartition, type StoreId, windowMs } from './contracts.ts';
+import {
+  type LocalStore,
+  type NodeName,
+  type PairKey,
+  pairPartition,
+  type StoreId,
+  windowMs,
+  windowStartOf,
+} from './contracts.ts';
 import { type Decisions, type OwnerToken, ownerToken } from './decisions.ts';
 import { MarksTable } from './marks/index.ts';
 import { PartitionSet } from './partition-set.ts';
@@ -227,6 +235,14 @@ export class NodeState {
     this.#changes = change.catch(() => {});
   }
 
+  /** Marks as old as this, or older, hold up a loss that is not healed, or that a query may do without this node. */
+  get unsettledSince(): number {
+    const { self } = this;
+    const open = this.#record.losses.filter((loss) => !self?.cleared.includes(loss));
+    const sinces = open.map((loss) => this.#lossesHeardAt.get(loss) ?? -1);
+    return Math.max(-1, ...sinces, (self?.alone ?? 0) > 0 ? (this.#companyAt ?? -1) : -1);
+  }
+
   /** Notes what a peer's clock showed in a message. */
   noteClock(peer: NodeName, sentMs: number): void {
     this.#clockOffsetsMs.set(peer, sentMs - this.clock.nowMs());
@@ -243,6 +259,12 @@ export class NodeState {
     const othersCount = members.filter(({ name }) => name !== this.name).length;
     const isTrusted = this.decisions.isClockTrusted([...this.#clockOffsetsMs.values()], othersCount);
     return retentionMs > 0 && isTrusted ? this.clock.nowMs() - retentionMs : Number.NEGATIVE_INFINITY;
+  }
+
+  /** Where the first window begins that is still compared; undefined: there is no first. */
+  get comparedFromMs(): number | undefined {
+    const { horizonMs } = this;
+    return Number.isFinite(horizonMs) && !this.decisions.isCompared(true) ? windowStartOf(horizonMs) : undefined;
   }
 
   /** Whether all of a window is past retention. */

@@ -31,8 +31,18 @@ export interface ClusterStatus {
   readonly deletesCount: number;
   readonly members: readonly MemberStatus[];
   readonly losses: readonly LossStatus[];
-  /** What this node may hold and some owner lack. */
-  readonly marks: { readonly marksCount: number; readonly pairsCount: number; readonly partitionsCount: number };
+  /**
+   * What this node may hold and some owner lack. `dueCount`: what could be cleared now if all owners answered, which is the
+   * backlog of repair; the others are of windows that are still written.
+   */
+  readonly marks: {
+    readonly marksCount: number;
+    readonly pairsCount: number;
+    readonly partitionsCount: number;
+    readonly dueCount: number;
+  };
+  /** What repair and rebalancing may send at most now: less while nodes are busy. */
+  readonly copyBytesPerSecondMax: number;
   /** Partitions of which this node owns, holds anything, and holds something though it owns nothing of it. */
   readonly partitions: { readonly owned: number; readonly held: number; readonly foreign: number };
   /** For each owner how many of this node's marks wait for its confirmation. */
@@ -43,7 +53,12 @@ export interface ClusterStatus {
 
 export type Liveness = (name: NodeName) => boolean | undefined;
 
-export function clusterStatus(state: NodeState, isAlive: Liveness, partitionsCount: number): ClusterStatus {
+export function clusterStatus(
+  state: NodeState,
+  isAlive: Liveness,
+  partitionsCount: number,
+  { dueCount, copyBytesPerSecondMax }: { readonly dueCount: number; readonly copyBytesPerSecondMax: number },
+): ClusterStatus {
   const { record, marks, name, store } = state;
   const members = record.entries.map((member) => ({
     name: member.name,
@@ -74,7 +89,8 @@ export function clusterStatus(state: NodeState, isAlive: Liveness, partitionsCou
     deletesCount: record.deletes.length,
     members,
     losses,
-    marks: { marksCount: marks.count, ...marks.kinds() },
+    marks: { marksCount: marks.count, ...marks.kinds(), dueCount },
+    copyBytesPerSecondMax,
     partitions: { owned, held: state.held.size, foreign },
     waitingFor: waitingFor(state),
   };

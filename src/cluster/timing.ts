@@ -14,11 +14,13 @@ export const defaultClusterTiming = {
   copyDeadlineMs: 30 * secondMs,
   /** Between two exchanges of the record with a member chosen at random. */
   recordIntervalMs: secondMs,
-  /** Between two looks at the marks. */
+  /** Between two looks at the marks, where there is nothing to do or nobody answers. */
   repairIntervalMs: 250,
-  /** An owner that did not answer a comparison is left alone for this long. */
+  /** Between two batches of marks, while it gets on. */
+  repairPauseMs: 5,
+  /** An owner that did not answer a comparison is left alone for this long, and then longer. */
   repairBackoffMs: 10 * secondMs,
-  /** A partition that one node fills is closed to others' comparisons, at most so long. */
+  /** A partition that one node fills is closed to others' comparisons until that node was silent for so long. */
   leaseMs: 60 * secondMs,
   /** Between two looks for partitions and windows to be dropped. */
   dropIntervalMs: 5 * secondMs,

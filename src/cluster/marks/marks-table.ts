@@ -154,6 +154,12 @@ export class MarksTable {
     this.#changed(layer);
   }
 
+  /** All owners have confirmed what was held when the history stood before `since`: what is marked now came later. */
+  advance({ partition, windowStartMs }: Scope, since: number): void {
+    const layer = this.#layerOf(windowStartMs);
+    if (layer?.isMarked(partition)) layer.sinces[partition] = Math.max(layer.sinces[partition] ?? since, since);
+  }
+
   clear({ partition, windowStartMs }: Scope): void {
     const layer = this.#layerOf(windowStartMs);
     if (layer?.isMarked(partition)) this.#clear(layer, partition);
@@ -167,6 +173,21 @@ export class MarksTable {
 
   isMarked(partition: number): boolean {
     for (const layer of this.#layers()) if (layer.isMarked(partition)) return true;
+    return false;
+  }
+
+  /** Whether pairs of the partition have marks of their own. */
+  hasPairs(partition: number): boolean {
+    for (const layer of this.#windows.values()) if (layer.isMarked(partition)) return true;
+    return false;
+  }
+
+  /** Whether a mark stands for anything of the partition before a time. */
+  isMarkedBefore(partition: number, endMs: number): boolean {
+    if (this.#whole.isMarked(partition)) return true;
+    for (const [windowStartMs, layer] of this.#windows) {
+      if (windowStartMs < endMs && layer.isMarked(partition)) return true;
+    }
     return false;
   }
 

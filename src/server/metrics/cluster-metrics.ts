@@ -44,12 +44,25 @@ const readHelps: Helps<ClusterCounters['read']> = {
 };
 
 const repairHelps: Helps<ClusterCounters['repair']> = {
-  comparisons: 'Comparisons of digests with owners.',
+  comparisons: 'Pairs and partitions of which digests were held against an owner.',
   equal: 'Comparisons that found nothing to send.',
-  samplesPushed: 'Samples sent to owners that lacked them.',
-  samplesPulled: 'Samples fetched from other nodes.',
   refusedLeased: 'Comparisons refused because another node was just filling the partition.',
+  disagreements: 'Partitions whose totals differed, and none of their windows: one of two nodes counts wrong.',
   marksCleared: 'Marks that all owners had confirmed.',
+  audited: 'Partitions compared though nothing marked them.',
+  auditsDiffering: 'Partitions that differed though nothing marked them.',
+  hintSamplesSent: 'Samples that this node kept for others, handed to their owners.',
+  hintSamplesReceived: 'Samples that others kept for this node, handed over.',
+  hintBytesSent: 'Bytes of hints sent.',
+  hintBytesReceived: 'Bytes of hints received.',
+  repairSamplesSent: 'Samples sent because owners differed.',
+  repairSamplesReceived: 'Samples received because owners differed.',
+  repairBytesSent: 'Bytes sent because owners differed.',
+  repairBytesReceived: 'Bytes received because owners differed.',
+  handoverSamplesSent: 'Samples sent after a change of owners or of their stores.',
+  handoverSamplesReceived: 'Samples received after a change of owners or of their stores.',
+  handoverBytesSent: 'Bytes sent after a change of owners or of their stores.',
+  handoverBytesReceived: 'Bytes received after a change of owners or of their stores.',
 };
 
 const dropHelps: Helps<ClusterCounters['drop']> = {

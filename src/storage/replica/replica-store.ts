@@ -17,6 +17,7 @@ import type {
 import type { ReadSegment } from '../answers/segment-ranges.ts';
 import { decodeWanted, type Wanted } from '../answers/wanted.ts';
 import type { FingerprintRange, PairScope, WindowDigest } from './pair-reader.ts';
+import { windowWidthsMs } from '../windows.ts';
 
 type Eventually<Result> = Result | Promise<Result>;
 
@@ -61,6 +62,8 @@ export interface ReplicaStoreOptions {
 
 /** A drop flushes the head, so that those which are asked for within this are done together. */
 const dropLingerMs = 1000;
+const [windowWidthMs] = windowWidthsMs;
+const allFingerprints: FingerprintRange = { first: 0, last: 0xffff_ffff };
 
 export class ReplicaStore {
   readonly id: string;
@@ -124,6 +127,35 @@ export class ReplicaStore {
 
   scan(scope: PairScope, range: FingerprintRange): AsyncIterable<SamplesForPeer> {
     return this.#options.reader.scan(scope, range);
+  }
+
+  /** One digest for each partition, over the windows from `startMs` to before `endMs`. */
+  digestsOf(
+    partitions: Uint32Array,
+    startMs: number,
+    endMs: number,
+  ): Promise<{ readonly samplesCount: number; readonly sum: bigint }[]> {
+    return Promise.all(
+      Array.from(partitions, async (partition) => {
+        const windows = await this.#windowsIn(partition, startMs, endMs);
+        const samplesCount = windows.reduce((count, window) => count + window.samplesCount, 0);
+        return { samplesCount, sum: windows.reduce((sum, window) => BigInt.asUintN(128, sum + window.sum), 0n) };
+      }),
+    );
+  }
+
+  async #windowsIn(partition: number, startMs: number, endMs: number): Promise<WindowDigest[]> {
+    const windowStartMs = endMs - startMs === windowWidthMs ? startMs : undefined;
+    const windows = await this.digests({ partition, windowStartMs }, allFingerprints);
+    return windows.filter((window) => window.windowStartMs >= startMs && window.windowStartMs < endMs);
+  }
+
+  async *scanMany(partitions: Uint32Array, startMs: number, endMs: number): AsyncGenerator<SamplesForPeer> {
+    for (const partition of partitions) {
+      for (const { windowStartMs } of await this.#windowsIn(partition, startMs, endMs)) {
+        yield* this.scan({ partition, windowStartMs }, allFingerprints);
+      }
+    }
   }
 
   heldPartitions(): Promise<Uint32Array> {

@@ -1,0 +1,176 @@
+// The owner's side of repair: compares digests with those of who asks, takes what it is sent, gives what it is asked for.
+// Everything it says of its own data is synced and of the merged set; what is past retention it neither compares nor gives.
+import { TimbalaError } from '../../base/index.ts';
+import {
+  type Digest,
+  digestsMax,
+  type NodeName,
+  type SamplesPayload,
+  type Scope,
+  type StoreId,
+  type WindowDigest,
+  windowMs,
+} from '../contracts.ts';
+import { ownerToken } from '../decisions.ts';
+import type { Asked, Exchange } from '../exchange.ts';
+import type { CopyReason, Finding } from '../messages.ts';
+import type { NodeState } from '../state.ts';
+import { Leases } from './leases.ts';
+import {
+  type CheckBody,
+  checkQuestion,
+  type CompareBody,
+  compareQuestion,
+  copyQuestion,
+  countCopy,
+  type PullBody,
+  pullQuestion,
+  type RepairCounters,
+} from './questions.ts';
+
+const empty: Digest = { samplesCount: 0, sum: 0n };
+
+export class RepairAnswerer {
+  readonly #state: NodeState;
+  readonly #counters: RepairCounters;
+  readonly #leases: Leases;
+
+  constructor(state: NodeState, exchange: Exchange, counters: RepairCounters, leaseMs: number) {
+    this.#state = state;
+    this.#counters = counters;
+    this.#leases = new Leases(state.clock, leaseMs);
+    exchange.answer(checkQuestion, async (asked) => ({ body: { findings: await this.#check(asked) } }));
+    exchange.answer(compareQuestion, async (asked) => ({ body: { differing: await this.#compare(asked) } }));
+    exchange.answer(copyQuestion, async (asked) => {
+      await this.#take(asked);
+      return { body: {} };
+    });
+    exchange.answer(pullQuestion, ({ body }) => this.#give(body));
+  }
+
+  #demandReady(from: NodeName): void {
+    const { isReady, name } = this.#state;
+    if (!isReady) throw new TimbalaError('PEER_REPLAYING', `${name} is replaying its log`);
+    this.#leases.heard(from);
+  }
+
+  /** Equality proves it both ways: the requester holds what is held here. */
+  async #check({ from, store, body }: Asked<CheckBody>): Promise<Finding[]> {
+    this.#demandReady(from);
+    const { windowStartMs, fromMs, toMs, digests } = body;
+    if (digests.length > digestsMax) throw new TimbalaError('PEER_FAILED', `${digests.length} digests in one question`);
+    const state = this.#state;
+    // Past retention here, if not there: nobody promises anything of it.
+    if (windowStartMs !== undefined && !this.#isCompared(windowStartMs)) return digests.map(() => 'equal');
+    const { view } = state;
+    // A range with an end says nothing of all that a mark stands for.
+    const versions = digests.map(({ partition }) =>
+      windowStartMs === undefined && toMs !== undefined
+        ? undefined
+        : state.marks.get({ partition, windowStartMs })?.version,
+    );
+    const own = await state.store.digestsOf(
+      Uint32Array.from(digests, ({ partition }) => partition),
+      windowStartMs ?? fromMs ?? Number.NEGATIVE_INFINITY,
+      windowStartMs === undefined ? (toMs ?? Number.POSITIVE_INFINITY) : windowStartMs + windowMs,
+    );
+    return digests.map((theirs, index) => {
+      const ours = own[index] ?? empty;
+      const { partition } = theirs;
+      const version = versions[index];
+      if (!state.decisions.confirms(theirs, ours)) return this.#differs(partition, from, ours);
+      if (version !== undefined && state.view === view) {
+        this.#confirm({ partition, windowStartMs }, version, from, store);
+      }
+      return 'equal';
+    });
+  }
+
+  #differs(partition: number, from: NodeName, ours: Digest): Finding {
+    if (this.#leases.holder(partition, from) !== undefined) {
+      this.#counters.refusedLeased++;
+      return 'leased';
+    }
+    this.#leases.grant(partition, from);
+    return ours.samplesCount === 0 ? 'empty' : 'differs';
+  }
+
+  #confirm(scope: Scope, version: number, from: NodeName, store: StoreId): void {
+    const { marks, view } = this.#state;
+    const requester = ownerToken(from, store);
+    if (view.ownerTokens(scope.partition).includes(requester)) marks.confirm(scope, version, requester);
+  }
+
+  #isCompared(windowStartMs: number): boolean {
+    return this.#state.decisions.isCompared(this.#state.isExpired(windowStartMs));
+  }
+
+  async #compare({ from, body }: Asked<CompareBody>): Promise<number[][]> {
+    this.#demandReady(from);
+    const { scope, ranges } = body;
+    const holder = this.#leases.holder(scope.partition, from);
+    if (holder !== undefined) {
+      this.#counters.refusedLeased++;
+      throw new TimbalaError('PEER_LEASED', `${holder} is filling partition ${scope.partition}; compare it later`);
+    }
+    const { decisions, store } = this.#state;
+    const differing: number[][] = [];
+    for (const [index, range] of ranges.entries()) {
+      const own = await store.digests(scope, range);
+      const windows = differingWindows(body.digests[index] ?? [], own, (a, b) => decisions.confirms(a, b));
+      // The requester may not trust its clock, and then compares what is past retention too.
+      differing.push(windows.filter((windowStartMs) => this.#isCompared(windowStartMs)));
+    }
+    if (differing.some((windows) => windows.length > 0)) this.#leases.grant(scope.partition, from);
+    return differing;
+  }
+
+  async #take({
+    from,
+    body,
+    samples,
+  }: Asked<{ readonly partition: number; readonly reason: CopyReason; readonly isLast: boolean }>): Promise<void> {
+    const state = this.#state;
+    this.#leases.heard(from);
+    if (samples) {
+      if (state.store.isBusy) throw new TimbalaError('PEER_BUSY', `${state.name} takes no copies while it is busy`);
+      const { dropsCount } = state;
+      const pairs = await state.store.append(samples, 'copied');
+      state.noteCopied(pairs);
+      state.refuseDropped([body.partition], dropsCount);
+      countCopy(this.#counters, body.reason, 'Received', samples);
+    }
+    if (body.isLast) this.#leases.end(body.partition, from);
+  }
+
+  /** All of a range, if one payload holds it; of a single fingerprint one payload after the other. */
+  async #give({ scope, range, page, reason }: PullBody): Promise<{
+    body: { isComplete: boolean };
+    samples?: SamplesPayload | undefined;
+  }> {
+    const isSingle = range.first === range.last;
+    let samples: SamplesPayload | undefined;
+    let count = 0;
+    for await (const payload of this.#state.store.scan(scope, range)) {
+      if (count > page || (count === 1 && !isSingle)) {
+        if (!isSingle) return { body: { isComplete: false } };
+        count++;
+        break;
+      }
+      if (count++ === page) samples = payload;
+    }
+    if (samples) countCopy(this.#counters, reason, 'Sent', samples);
+    return { body: { isComplete: count <= page + 1 }, samples };
+  }
+}
+
+function differingWindows(
+  theirs: readonly WindowDigest[],
+  own: readonly WindowDigest[],
+  confirms: (theirs: Digest, own: Digest) => boolean,
+): number[] {
+  const byWindow = new Map(own.map((digest) => [digest.windowStartMs, digest]));
+  const windows = new Set([...theirs, ...own].map(({ windowStartMs }) => windowStartMs));
+  const asked = new Map(theirs.map((digest) => [digest.windowStartMs, digest]));
+  return [...windows].filter((window) => !confirms(asked.get(window) ?? empty, byWindow.get(window) ?? empty));
+}

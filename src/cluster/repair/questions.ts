@@ -1,0 +1,98 @@
+// What repair asks of other nodes, and what it counts.
+import type { FingerprintRange, Scope, WindowDigest } from '../contracts.ts';
+import type { Encoded } from '../codec.ts';
+import type { Question } from '../exchange.ts';
+import {
+  checkReply,
+  checkRequest,
+  compareReply,
+  compareRequest,
+  type CopyReason,
+  copyRequest,
+  nothing,
+  pullReply,
+  pullRequest,
+} from '../messages.ts';
+
+export type CheckBody = Encoded<typeof checkRequest>;
+
+export interface CompareBody {
+  readonly scope: Scope;
+  readonly ranges: readonly FingerprintRange[];
+  readonly digests: readonly (readonly WindowDigest[])[];
+}
+
+export const checkQuestion: Question<CheckBody, Encoded<typeof checkReply>> = {
+  kind: 'compare',
+  topic: 'check',
+  request: checkRequest,
+  reply: checkReply,
+};
+export const compareQuestion: Question<CompareBody, { readonly differing: readonly (readonly number[])[] }> = {
+  kind: 'compare',
+  topic: 'compare',
+  request: compareRequest,
+  reply: compareReply,
+};
+export const copyQuestion: Question<
+  { readonly partition: number; readonly reason: CopyReason; readonly isLast: boolean },
+  object
+> = { kind: 'copy', topic: 'copy', request: copyRequest, reply: nothing };
+export type PullBody = Encoded<typeof pullRequest>;
+
+export const pullQuestion: Question<PullBody, { readonly isComplete: boolean }> = {
+  kind: 'pull',
+  topic: 'pull',
+  request: pullRequest,
+  reply: pullReply,
+};
+
+type CopyCounters = Record<`${CopyReason}${'Samples' | 'Bytes'}${'Sent' | 'Received'}`, number>;
+
+export interface RepairCounters extends CopyCounters {
+  /** Pairs and partitions of which digests were held against an owner's. */
+  comparisons: number;
+  equal: number;
+  /** Comparisons that were refused to others. */
+  refusedLeased: number;
+  /** Differences of totals with nothing to send: one of the two nodes counts wrong. */
+  disagreements: number;
+  marksCleared: number;
+  /** Partitions compared though nothing marked them, and those of them that differed. */
+  audited: number;
+  auditsDiffering: number;
+}
+
+export function createRepairCounters(): RepairCounters {
+  return {
+    comparisons: 0,
+    equal: 0,
+    refusedLeased: 0,
+    disagreements: 0,
+    marksCleared: 0,
+    audited: 0,
+    auditsDiffering: 0,
+    hintSamplesSent: 0,
+    hintSamplesReceived: 0,
+    hintBytesSent: 0,
+    hintBytesReceived: 0,
+    repairSamplesSent: 0,
+    repairSamplesReceived: 0,
+    repairBytesSent: 0,
+    repairBytesReceived: 0,
+    handoverSamplesSent: 0,
+    handoverSamplesReceived: 0,
+    handoverBytesSent: 0,
+    handoverBytesReceived: 0,
+  };
+}
+
+export function countCopy(
+  counters: RepairCounters,
+  reason: CopyReason,
+  direction: 'Sent' | 'Received',
+  { samplesCount, bytes }: { readonly samplesCount: number; readonly bytes: Uint8Array },
+): void {
+  counters[`${reason}Samples${direction}`] += samplesCount;
+  counters[`${reason}Bytes${direction}`] += bytes.length;
+}
