@@ -4,11 +4,10 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ClusterStatus } from '../../src/cluster/index.ts';
 import { encodeWriteRequest, wrapSnappy } from '../../src/wire/index.ts';
-import type { ClusterStatus } from '../support/local-cluster.ts';
 import { type LaunchOptions, ServerProcess } from '../support/processes.ts';
 import { repositoryRoot } from '../support/servers.ts';
-import type { Journal } from './journal.ts';
 import type { Cut, Machine, MachineRoom } from './machines.ts';
 
 const httpPort = 9080;
@@ -163,15 +162,13 @@ export class Fleet {
   /** All that were ever made, those that left too. */
   readonly nodes: FleetNode[] = [];
   readonly #room: MachineRoom;
-  readonly #journal: Journal;
   readonly #peers: readonly string[];
   /** Stores given up and not made good for yet: each may hold what is nowhere else. */
   #unhealedCount = 0;
 
   /** The first three machines are everybody's `--peers`. */
-  constructor(room: MachineRoom, journal: Journal, machines: readonly Machine[]) {
+  constructor(room: MachineRoom, machines: readonly Machine[]) {
     this.#room = room;
-    this.#journal = journal;
     this.#peers = machines.slice(0, 3).map(({ address }) => `${address}:${gossipPort}`);
     for (const [index, machine] of machines.entries()) this.nodes.push(new FleetNode(index, machine, this.#peers));
   }
@@ -194,7 +191,7 @@ export class Fleet {
     return this.nodes.filter(({ isMember }) => isMember);
   }
 
-  /** A store was given up. */
+  /** A store was given up: queries do without it until `whole` finds that it is made up for. */
   noteLoss(): void {
     this.#unhealedCount++;
   }
@@ -212,8 +209,9 @@ export class Fleet {
   }
 
   /**
-   * Waits until all members tell of the same record, in which all of them are active, and (`isMended`) no mark is left that
-   * could be cleared. Resolves with the milliseconds that it took; throws, with what is missing, after `timeoutMs`.
+   * Waits until all members tell of the same record, in which all of them are active, and (`isMended`) that nothing is left
+   * to be compared, handed over or made up for. Resolves with the milliseconds that it took; throws, with what is missing,
+   * after `timeoutMs`.
    */
   async whole(isMended: boolean, timeoutMs: number): Promise<number> {
     const startedMs = performance.now();
@@ -267,25 +265,22 @@ export class Fleet {
   }
 
   #missing(statuses: readonly (ClusterStatus | string)[], isMended: boolean): string | undefined {
-    const first = statuses[0];
+    let first: ClusterStatus | undefined;
     for (const status of statuses) {
-      if (typeof status === 'string' || typeof first !== 'object') return String(status);
-      const { name, marks, recordHash, isReady, members } = status;
+      if (typeof status === 'string') return status;
+      first ??= status;
+      const { name, marks, partitions, losses, recordHash, isReady, members } = status;
       const active = members.filter(({ state, isAlive }) => state === 'active' && isAlive);
       if (!isReady) return `${name} is not ready`;
       if (recordHash !== first.recordHash) return `${name} has another record than ${first.name}`;
       if (active.length !== this.members.length) return `${name} sees ${active.length} active members alive`;
-      if (isMended && marks.dueCount > 0) return `${name} has ${marks.dueCount} marks that could be cleared`;
+      if (!isMended) continue;
+      if (marks.dueCount > 0) return `${name} has ${marks.dueCount} marks that could be cleared`;
+      if (partitions.foreign > 0) return `${name} holds ${partitions.foreign} partitions of others`;
+      const unhealed = losses.find(({ isHealed }) => !isHealed);
+      if (unhealed) return `a loss waits for ${unhealed.waitsFor.join(', ')}`;
     }
-    if (typeof first === 'object') {
-      const unhealed = first.losses.filter(({ isHealed }) => !isHealed);
-      if (isMended && unhealed.length !== this.#unhealedCount) {
-        this.#journal.note(
-          `${unhealed.length} losses are not healed, waiting for ${unhealed.flatMap(({ waitsFor }) => waitsFor).join()}`,
-        );
-      }
-      this.#unhealedCount = unhealed.length;
-    }
+    if (isMended) this.#unhealedCount = 0;
     return undefined;
   }
 }
