@@ -2,8 +2,10 @@
 //   npm run sim -- SEED [SECONDS]    one seed, replayed: its outcome, the same every time
 //   npm run sim -- seeds FIRST COUNT many seeds: what was checked, and every violated promise
 //   npm run sim -- mutants           the planted bugs, and the seed or course of events that shows each
+//   npm run sim -- membership [SIZE…] gossip: how fast a death is found and what it costs, by the size of the cluster
 import { mutants } from './cluster/mutants.ts';
 import { addUp, catchMutant, runScenario, type Totals } from './cluster/run.ts';
+import { printMeasurements } from './membership.ts';
 
 const print = (line: string): boolean => process.stdout.write(`${line}\n`);
 
@@ -34,14 +36,15 @@ async function runMutants(): Promise<boolean> {
   return isEachCaught;
 }
 
-async function main([
-  what = 'seeds',
-  first = what === 'seeds' ? '1' : '40',
-  count = '100',
-]: readonly string[]): Promise<boolean> {
+async function main([what = 'seeds', ...rest]: readonly string[]): Promise<boolean> {
+  const numbers = rest.map(Number);
   if (what === 'mutants') return runMutants();
-  if (what === 'seeds') return runSeeds(Number(first), Number(count));
-  const outcome = await runScenario(Number(what), { durationMs: Number(first) * 1000 });
+  if (what === 'membership') {
+    await printMeasurements(numbers);
+    return true;
+  }
+  if (what === 'seeds') return runSeeds(numbers[0] ?? 1, numbers[1] ?? 100);
+  const outcome = await runScenario(Number(what), { durationMs: (numbers[0] ?? 40) * 1000 });
   print(JSON.stringify(outcome, undefined, 2));
   return outcome.violations.length === 0;
 }

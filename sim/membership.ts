@@ -1,6 +1,5 @@
 // Gossip in virtual time: how fast news of a death spreads and what it costs, against the size of the cluster, with the
-// timing that production has. `node scripts/run.mjs sim/membership.ts [SIZE…]` prints the table of
-// docs/decisions/0008-gossip.md.
+// timing that production has. `npm run sim -- membership [SIZE…]` prints the table of docs/decisions/0008-gossip.md.
 import { pathToFileURL } from 'node:url';
 import { type GossipCounters, Gossiper, type GossiperOptions, type MemberChange } from '../src/cluster/index.ts';
 import type { Log } from '../src/ports/index.ts';
@@ -192,8 +191,8 @@ function ratesDuring(cluster: GossipCluster, durationMs: number): Rates {
   return { packets: (after.packetsSent - before.packetsSent) / nodeSeconds, bytes: bytes / nodeSeconds };
 }
 
-async function main(): Promise<void> {
-  const sizes = process.argv.slice(2).map(Number);
+/** The table of all sizes, without loss and with. */
+export async function printMeasurements(sizes: readonly number[]): Promise<void> {
   const line = (...cells: (string | number)[]): void => {
     process.stdout.write(`| ${cells.join(' | ')} |\n`);
   };
@@ -219,4 +218,6 @@ async function main(): Promise<void> {
   }
 }
 
-if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) await main();
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  await printMeasurements(process.argv.slice(2).map(Number));
+}

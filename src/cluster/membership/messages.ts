@@ -60,6 +60,8 @@ export interface IndirectPing {
 export interface Ack {
   readonly kind: 'ack' | 'nack';
   readonly sequence: number;
+  /** Of acks: bytes of the application's, here `summaryBytes`. */
+  readonly payload?: Uint8Array;
 }
 
 /** `incarnation` of `node` is suspected, or known to be dead, says `from`; a node that leaves declares itself dead. */
@@ -106,7 +108,7 @@ export type StreamMessage = PushPull | Ping | Ack | UserMessage | { readonly kin
 const source: FieldKinds = { SourceAddr: 'bytes', SourcePort: 'uint', SourceNode: 'text' };
 const pingFields: FieldKinds = { SeqNo: 'uint', Node: 'text', ...source };
 const indirectPingFields: FieldKinds = { ...pingFields, Target: 'bytes', Port: 'uint', Nack: 'bool' };
-const ackFields: FieldKinds = { SeqNo: 'uint' };
+const ackFields: FieldKinds = { SeqNo: 'uint', Payload: 'bytes' };
 const accusationFields: FieldKinds = { Incarnation: 'uint', Node: 'text', From: 'text' };
 const aliveFields: FieldKinds = {
   Incarnation: 'uint',
@@ -142,7 +144,7 @@ export function encodeMessage(message: Exclude<Message, UserMessage>): Uint8Arra
       });
       break;
     case 'ack':
-      writer.map({ SeqNo: message.sequence, Payload: new Uint8Array() });
+      writer.map({ SeqNo: message.sequence, Payload: message.payload ?? new Uint8Array() });
       break;
     case 'nack':
       writer.map({ SeqNo: message.sequence });
@@ -249,7 +251,7 @@ export function decodeMessage(bytes: Uint8Array): Message {
       };
     }
     case messageTypes.ack:
-      return { kind: 'ack', sequence: reader.map(ackFields).uint('SeqNo') };
+      return decodeAck(reader);
     case messageTypes.nack:
       return { kind: 'nack', sequence: reader.map(ackFields).uint('SeqNo') };
     case messageTypes.suspect:
@@ -273,6 +275,13 @@ function decodePing(reader: MessageReader): Ping {
     node: readName(fields, 'Node', true),
     source: readSource(fields),
   };
+}
+
+function decodeAck(reader: MessageReader): Ack {
+  const fields = reader.map(ackFields);
+  const payload = fields.bytes('Payload');
+  const sequence = fields.uint('SeqNo');
+  return payload.length > 0 ? { kind: 'ack', sequence, payload: payload.slice() } : { kind: 'ack', sequence };
 }
 
 function decodeAccusation(kind: 'suspect' | 'dead', reader: MessageReader): Accusation {
@@ -305,7 +314,7 @@ export function readNodeReport(reader: MessageReader): NodeReport {
 /** Reads a whole stream message of a kind other than push/pull, after its type byte. */
 export function readStreamMessage(type: number, reader: MessageReader): StreamMessage {
   if (type === messageTypes.ping) return decodePing(reader);
-  if (type === messageTypes.ack) return { kind: 'ack', sequence: reader.map(ackFields).uint('SeqNo') };
+  if (type === messageTypes.ack) return decodeAck(reader);
   // What follows a user message is not read: the stream is closed.
   if (type === messageTypes.user) return { kind: 'user' };
   if (type === messageTypes.error)

@@ -2,10 +2,11 @@
 // others and over a stream; what none of them could reach is suspected (SWIM; nacks and scaled intervals are Lifeguard's).
 import type { NetworkAddress } from '../../ports/index.ts';
 import { networkAddressOf } from './address.ts';
-import type { Accusation, IndirectPing, Message, Ping, Source, UserMessage } from './messages.ts';
+import type { Accusation, Ack, IndirectPing, Message, Ping, Source, UserMessage } from './messages.ts';
 import { changeAwareness, learnSuspect } from './rules.ts';
 import { isGone, type Member, type MembershipState, type Probe, relaysMax } from './state.ts';
-import { notice, openPing, pickMembers, send, type Turn } from './turn.ts';
+import { memberSummary, readSummary, summaryBytes } from './summary.ts';
+import { notice, openPing, openPushPull, pickMembers, send, type Turn } from './turn.ts';
 
 function nextSequence(state: MembershipState): number {
   state.lastSequence = (state.lastSequence + 1) >>> 0;
@@ -125,13 +126,32 @@ function succeed(turn: Turn): void {
   changeAwareness(turn, -1);
 }
 
-export function receiveAck(turn: Turn, sequence: number): void {
+export function receiveAck(turn: Turn, { sequence, payload }: Ack): void {
   const { state } = turn;
-  if (state.probe?.sequence === sequence) succeed(turn);
+  if (state.probe?.sequence === sequence) {
+    const { member } = state.probe;
+    succeed(turn);
+    reconcile(turn, member, readSummary(payload));
+  }
   const relay = state.relays.get(sequence);
   if (!relay) return;
   state.relays.delete(sequence);
   send(turn, relay.asker, [{ kind: 'ack', sequence: relay.askerSequence }]);
+}
+
+/** Where neither has news and both know different members, one of them has missed some. */
+function reconcile(turn: Turn, member: Member, theirs: number | undefined): void {
+  const { state, nowMs } = turn;
+  const { timing } = state;
+  if (theirs === undefined || state.broadcasts.length > 0 || state.isLeaving) return;
+  if (theirs === memberSummary(state)) {
+    state.reconcileWaitMs = timing.reconcileIntervalMs;
+  } else if (nowMs >= state.reconcileAtMs) {
+    state.reconcileAtMs = nowMs + state.reconcileWaitMs;
+    // It may be a difference that lasts: two nodes of one name, of which each knows another one.
+    state.reconcileWaitMs = Math.min(2 * state.reconcileWaitMs, timing.pushPullIntervalMs);
+    openPushPull(turn, networkAddressOf(member.address), false);
+  }
 }
 
 export function receiveNack({ state }: Turn, sequence: number): void {
@@ -154,7 +174,8 @@ export function isForUs({ state }: Turn, ping: Ping): boolean {
 export function receivePing(turn: Turn, ping: Ping, from: NetworkAddress): void {
   if (!isForUs(turn, ping)) return;
   const to = ping.source ? networkAddressOf(ping.source.address) : from;
-  send(turn, to, [{ kind: 'ack', sequence: ping.sequence }]);
+  const payload = summaryBytes(turn.state);
+  send(turn, to, [{ kind: 'ack', sequence: ping.sequence, ...(payload ? { payload } : {}) }]);
 }
 
 export function receiveIndirectPing(turn: Turn, request: IndirectPing, from: NetworkAddress): void {

@@ -4,8 +4,9 @@
 import { hostOf, addressText, networkAddressOf } from './address.ts';
 import { type Accusation, type Alive, type NodeReport, type WireAddress } from './messages.ts';
 import { isGone, type Member, membersMax, nodeStateNames, reconnectAddressesMax, spokenVersion } from './state.ts';
+import { nameHash } from './summary.ts';
 import { confirmSuspicion, startSuspicion } from './suspicion.ts';
-import { broadcast, memberChanged, notice, type Turn } from './turn.ts';
+import { broadcast, knowsOthers, memberChanged, notice, type Turn } from './turn.ts';
 
 export function changeAwareness(turn: Turn, delta: number): void {
   const { state } = turn;
@@ -48,7 +49,8 @@ function versionsFit(versions: Uint8Array): boolean {
 
 type About = Omit<Alive, 'kind'>;
 
-export function learnAlive(turn: Turn, about: About): void {
+/** `isNews`: others may not know of it yet. */
+export function learnAlive(turn: Turn, about: About, isNews = true): void {
   const { state } = turn;
   if (about.node === state.self.name) {
     learnOfOurselves(turn, about);
@@ -60,7 +62,7 @@ export function learnAlive(turn: Turn, about: About): void {
   }
   const known = state.members.get(about.node);
   if (!known) {
-    addMember(turn, about);
+    addMember(turn, about, isNews);
     return;
   }
   if (!sameAddress(known.address, about.address) && !mayTakeAddress(turn, known)) {
@@ -82,13 +84,14 @@ function mayTakeAddress({ state, nowMs }: Turn, known: Member): boolean {
   return known.state === 'dead' && nowMs - known.changedMs >= state.timing.deadNodeReclaimMs;
 }
 
-function addMember(turn: Turn, about: About): void {
+function addMember(turn: Turn, about: About, isNews: boolean): void {
   const { state, nowMs, random } = turn;
   if (state.members.size >= membersMax) {
     notice(turn, 'members-too-many', { member: about.node, membersMax });
     return;
   }
-  const member: Member = { ...copyOf(about), name: about.node, state: 'alive', changedMs: nowMs };
+  const hash = nameHash(about.node);
+  const member: Member = { ...copyOf(about), name: about.node, nameHash: hash, state: 'alive', changedMs: nowMs };
   state.members.set(member.name, member);
   // At a random place among those to be probed, so that who joins last is not probed last by everyone.
   const place = Math.floor(random.float() * (state.order.length + 1));
@@ -96,7 +99,7 @@ function addMember(turn: Turn, about: About): void {
   state.order[place] = member;
   if (displaced) state.order.push(displaced);
   state.reconnectAddresses.delete(addressText(networkAddressOf(member.address)));
-  broadcast(turn, member.name, aliveMessage(member));
+  if (isNews) broadcast(turn, member.name, aliveMessage(member));
   memberChanged(turn, 'joined', member);
 }
 
@@ -203,10 +206,12 @@ function rememberAddress({ state }: Turn, member: Member): void {
 /** Merges what a peer knows. Its dead are suspects to us: we may know better, and they may refute. */
 export function mergeReports(turn: Turn, reports: readonly NodeReport[]): void {
   const { self } = turn.state;
+  // What a newcomer hears first the cluster has long known: a thousand such messages would hold up the news of who comes next.
+  const isNews = knowsOthers(turn.state);
   for (const report of reports) {
     const { node, incarnation } = report;
     const state = nodeStateNames[report.state];
-    if (state === 'alive') learnAlive(turn, report);
+    if (state === 'alive') learnAlive(turn, report, isNews);
     else if (state === 'left') learnDead(turn, { incarnation, node, from: node });
     else learnSuspect(turn, { incarnation, node, from: self.name });
   }

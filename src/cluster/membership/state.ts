@@ -4,6 +4,7 @@ import type { NetworkAddress } from '../../ports/index.ts';
 import { networkAddressOf, wireAddressOf } from './address.ts';
 import { BroadcastQueue } from './broadcasts.ts';
 import { metadataBytesMax, type WireAddress } from './messages.ts';
+import { nameHash } from './summary.ts';
 import type { Suspicion } from './suspicion.ts';
 
 /** memberlist's numbers on the wire. */
@@ -34,6 +35,8 @@ export const defaultTiming = {
   /** News is sent multiple × ceil(log10(members + 1)) times. */
   retransmitMultiple: 4,
   pushPullIntervalMs: 30_000,
+  /** Nodes that know different members exchange all that they know so soon at the earliest. */
+  reconcileIntervalMs: 1_000,
   /** From this many members on, push/pull is spaced out. */
   pushPullScaleFrom: 32,
   streamTimeoutMs: 10_000,
@@ -55,6 +58,7 @@ export const reconnectAddressesMax = 1_024;
 
 export interface Member {
   readonly name: string;
+  readonly nameHash: number;
   address: WireAddress;
   metadata: Uint8Array;
   versions: Uint8Array;
@@ -106,6 +110,10 @@ export interface MembershipState {
   gossipAtMs: number | undefined;
   pushPullAtMs: number;
   reconnectAtMs: number;
+  /** All that is known is not exchanged before this with a node that knows other members… */
+  reconcileAtMs: number;
+  /** …and not so soon again, if that does not mend it. */
+  reconcileWaitMs: number;
   /** Where members are or were, by text: seeds, what the caller told, and the dead. */
   readonly reconnectAddresses: Map<string, NetworkAddress>;
   readonly exchanges: Map<number, Exchange>;
@@ -137,6 +145,7 @@ export function createState(
   requireMetadata(identity.metadata);
   const self: Member = {
     name: identity.name,
+    nameHash: nameHash(identity.name),
     address: wireAddressOf(identity.advertised),
     metadata: identity.metadata,
     versions: ourVersions,
@@ -160,6 +169,8 @@ export function createState(
     gossipAtMs: undefined,
     pushPullAtMs: nowMs + random.float() * full.pushPullIntervalMs,
     reconnectAtMs: nowMs,
+    reconcileAtMs: nowMs,
+    reconcileWaitMs: full.reconcileIntervalMs,
     reconnectAddresses: new Map(),
     exchanges: new Map(),
     lastExchange: 0,

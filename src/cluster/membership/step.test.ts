@@ -1,6 +1,7 @@
 // The rules of membership, event by event: what a node believes, says and does.
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
+import fc from 'fast-check';
 import { SeededRandom } from '../../base/index.ts';
 import { wireAddressOf } from './address.ts';
 import { BroadcastQueue } from './broadcasts.ts';
@@ -8,6 +9,7 @@ import { type Alive, decodeMessage, type Message, type NodeReport, type StreamMe
 import { createState, type GossipTiming, type MembershipState, nextWakeMs, ourVersions } from './state.ts';
 import { type MembershipEvent, step } from './step.ts';
 import { StreamDecoder } from './stream.ts';
+import { memberSummary, summaryBytes } from './summary.ts';
 import { confirmSuspicion, startSuspicion } from './suspicion.ts';
 import type { Effect } from './turn.ts';
 
@@ -462,6 +464,88 @@ suite('suspicion', () => {
     assert.equal(bench.stateOf('a'), 'dead');
     for (let i = 0; i < 5; i++) bench.hear({ kind: 'ack', sequence: bench.awaitProbe() });
     assert.equal(bench.stateOf('a'), undefined);
+  });
+});
+
+suite('missed news', () => {
+  /** Probes anyone, which answers with this; what is then opened. */
+  function probe(bench: Bench, payload: Uint8Array | undefined): { to: string; isPushPull: boolean }[] {
+    const sequence = bench.awaitProbe();
+    bench.effects.length = 0;
+    bench.hear({ kind: 'ack', sequence, ...(payload ? { payload } : {}) });
+    return bench
+      .opened()
+      .map(({ to, message }) => ({ to: to.host, isPushPull: streamMessage(message)?.kind === 'pushPull' }));
+  }
+
+  test('a summary of the members is the same for all who know the same of them, and of nobody else', () => {
+    const order = fc.shuffledSubarray(['a', 'b', 'c', 'd'], { minLength: 4 });
+    fc.assert(
+      fc.property(order, order, fc.constantFrom('a', 'b', 'c', 'd'), (first, second, name) => {
+        const [one, other] = [new Bench(first.join('')), new Bench(second.join(''))];
+        assert.equal(memberSummary(one.state), memberSummary(other.state));
+        // A suspect may be well; that is no difference.
+        one.hear({ kind: 'suspect', node: name, incarnation: 1, from: 'self' });
+        assert.equal(memberSummary(one.state), memberSummary(other.state));
+        one.hear({ kind: 'alive', ...about(name, 2) });
+        assert.notEqual(memberSummary(one.state), memberSummary(other.state));
+        other.hear({ kind: 'dead', node: name, incarnation: 1, from: name });
+        assert.notEqual(memberSummary(one.state), memberSummary(other.state));
+        one.hear({ kind: 'dead', node: name, incarnation: 2, from: name });
+        assert.equal(memberSummary(one.state), memberSummary(other.state));
+      }),
+    );
+  });
+
+  test('acks carry the summary once there is no news that others may not have', () => {
+    const bench = new Bench('ab');
+    const answer = (): Message | undefined => {
+      bench.effects.length = 0;
+      bench.hear({ kind: 'ping', sequence: 5, node: 'self', source: undefined });
+      return bench.sentOf('ack')[0];
+    };
+    assert.deepEqual(answer(), { kind: 'ack', sequence: 5 });
+    bench.pass(5_000);
+    assert.deepEqual(answer(), { kind: 'ack', sequence: 5, payload: summaryBytes(bench.state) });
+  });
+
+  test('is fetched from a node that knows other members, and less often where that does not mend it', () => {
+    const bench = new Bench('abc', {
+      pushPullIntervalMs: 1e9,
+      reconnectIntervalMs: 1e9,
+      aloneReconnectIntervalMs: 1e9,
+    });
+    const same = (): Uint8Array | undefined => summaryBytes(bench.state);
+    const other = Uint8Array.of(0x54, 1, 2, 3, 4);
+    assert.deepEqual(probe(bench, other), [], 'our own news may be what it lacks');
+    bench.state.broadcasts.take(1e6, 0, 1);
+    assert.deepEqual(probe(bench, same()), []);
+    assert.deepEqual(probe(bench, undefined), [], 'a plain memberlist node');
+    assert.deepEqual(probe(bench, Uint8Array.of(1, 2, 3)), [], 'of another application');
+    const opened = Array.from({ length: 40 }, () => probe(bench, other));
+    assert.ok(opened.flat().every(({ isPushPull }) => isPushPull));
+    const at = opened.flatMap(({ length }, i) => (length > 0 ? [i] : []));
+    assert.equal(at[0], 0);
+    assert.ok(at.length >= 4 && at.length <= 7, `${at}`);
+    // Once mended, the next difference is acted upon at once.
+    probe(bench, same());
+    bench.nowMs += 1;
+    bench.state.reconcileAtMs = bench.nowMs;
+    assert.equal(probe(bench, other).length, 1);
+    assert.equal(bench.state.reconcileAtMs - bench.nowMs, 1_000);
+  });
+
+  test('is none to a newcomer: what it hears first is not passed on', () => {
+    const exchange = (bench: Bench): string[] => {
+      bench.do({ kind: 'contact', addresses: [networkAddress('z')] });
+      const [opened] = bench.opened();
+      const nodes = [reportOf('z', 0), reportOf('y', 0)];
+      bench.do({ kind: 'answer', exchange: opened?.exchange ?? 0, message: { kind: 'pushPull', isJoin: true, nodes } });
+      return ['z', 'y'].filter((name) => bench.state.broadcasts.has(name));
+    };
+    assert.deepEqual(exchange(new Bench('')), []);
+    // Who knows others may be the only link between two clusters.
+    assert.deepEqual(exchange(new Bench('a')), ['z', 'y']);
   });
 });
 

@@ -181,7 +181,7 @@ function receive(turn: Turn, message: Message, from: NetworkAddress): void {
       receiveIndirectPing(turn, message, from);
       break;
     case 'ack':
-      receiveAck(turn, message.sequence);
+      receiveAck(turn, message);
       break;
     case 'nack':
       receiveNack(turn, message.sequence);

@@ -1,0 +1,47 @@
+// A number that stands for the members that a node knows, so that two nodes see by a ping whether one has missed news. Gossip
+// reaches nearly all, not all: in a cluster of a thousand somebody misses something now and then, and would learn it only
+// with the next exchange of all that is known, minutes later.
+import { isGone, type Member, type MembershipState } from './state.ts';
+
+/** Tells ours from what other applications put into acks. */
+const summaryMark = 0x54;
+const summaryLength = 5;
+
+/** Of a name, well mixed (FNV-1a, then Murmur's finish). */
+export function nameHash(name: string): number {
+  let hash = 0x811c_9dc5;
+  for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x0100_0193);
+  return mix(hash);
+}
+
+function mix(value: number): number {
+  let hash = value;
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85eb_ca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2_ae35);
+  return (hash ^ (hash >>> 16)) >>> 0;
+}
+
+/** The same for all who know the same members under the same incarnations; who is gone does not count. */
+export function memberSummary({ order }: MembershipState): number {
+  let sum = 0;
+  for (const member of order) if (!isGone(member)) sum = (sum + hashOf(member)) >>> 0;
+  return sum;
+}
+
+const hashOf = ({ nameHash: name, incarnation }: Member): number => mix(name ^ Math.imul(incarnation, 0x9e37_79b1));
+
+/** For an ack; none while there is news to pass on, which others may not have yet. */
+export function summaryBytes(state: MembershipState): Uint8Array | undefined {
+  if (state.broadcasts.length > 0) return undefined;
+  const bytes = new Uint8Array(summaryLength);
+  const view = new DataView(bytes.buffer);
+  view.setUint8(0, summaryMark);
+  view.setUint32(1, memberSummary(state));
+  return bytes;
+}
+
+/** Undefined where the bytes are not a summary. */
+export function readSummary(bytes: Uint8Array | undefined): number | undefined {
+  if (bytes?.length !== summaryLength || bytes[0] !== summaryMark) return undefined;
+  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(1);
+}
