@@ -149,6 +149,9 @@ class Node implements StartedNode {
       workersMax: queryWorkersMax(facts.processorsCount),
       lane: this.#lane.peer,
       compactor: this.#compactor.peer,
+      clusterReads: config.cluster && {
+        open: (selection, options) => this.#joinedMember().openRead(selection, options),
+      },
     });
     this.#metrics = new NodeMetrics(clock, facts.version);
     this.#selfScrape = new SelfScrape({

@@ -1,6 +1,7 @@
 // Memory that the queries of one worker take together. Each has a limit of its own; this one keeps many of them from taking
 // the whole machine. What is counted lies in array buffers, which the JavaScript heap's limit does not see.
 import { mib, TimbalaError } from '../base/index.ts';
+import { queryTimeoutMs } from './limits.ts';
 import { LimitedQueryControl, type QueryControl, type QueryLimits } from '../promql/index.ts';
 
 export class QueryMemory {
@@ -32,11 +33,13 @@ export class QueryMemory {
 export class SharedQueryControl implements QueryControl {
   readonly #own: LimitedQueryControl;
   readonly #memory: QueryMemory;
+  readonly remainingMs: () => number;
   #takenBytes = 0;
 
-  constructor(limits: QueryLimits, memory: QueryMemory) {
+  constructor(limits: QueryLimits & { readonly remainingMs?: () => number }, memory: QueryMemory) {
     this.#own = new LimitedQueryControl(limits);
     this.#memory = memory;
+    this.remainingMs = limits.remainingMs ?? ((): number => queryTimeoutMs);
   }
 
   check(): void {

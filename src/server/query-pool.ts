@@ -4,6 +4,7 @@ import { type ApiCall, ApiError, errorAnswer, toApiError } from '../api/index.ts
 import { errorMessage, RpcPeer, secondMs } from '../base/index.ts';
 import type { Clock, HttpAnswer, HttpRequest, Log, WorkerHandle, Workers } from '../ports/index.ts';
 import { chooseEncoding } from './answer-encoder.ts';
+import { type ClusterReads, ReadService } from './cluster/read-service.ts';
 import type { CompactorHandlers, LaneHandlers } from './lane-protocol.ts';
 import { formBytesMax, queriesActiveMax, queryStuckMs, queryTimeoutMs } from './limits.ts';
 import { QueryGate } from './query-gate.ts';
@@ -14,6 +15,8 @@ interface QueryWorker {
   readonly id: number;
   readonly handle: WorkerHandle;
   readonly peer: RpcPeer<QueryHandlers>;
+  /** Ends its reads of the cluster. */
+  readonly endReads: () => void;
   /** Calls that are not done with it, those with an answer under way included. */
   activeCount: number;
   /** Why it ended. */
@@ -29,6 +32,8 @@ export interface QueryPoolOptions {
   readonly workersMax: number;
   readonly lane: RpcPeer<LaneHandlers>;
   readonly compactor: RpcPeer<CompactorHandlers>;
+  /** Reads of the whole cluster; undefined for a node that stands alone. */
+  readonly clusterReads?: ClusterReads | undefined;
 }
 
 // A worker that dies at once would die again: the next attempt waits.
@@ -37,6 +42,7 @@ const respawnDelayMs = secondMs;
 export class QueryPool {
   readonly #options: QueryPoolOptions;
   readonly #gate: QueryGate;
+  readonly #reads: ReadService | undefined;
   readonly #workers = new Set<QueryWorker>();
   #nextWorkerId = 1;
   #nextCallId = 1;
@@ -46,6 +52,7 @@ export class QueryPool {
   constructor(options: QueryPoolOptions) {
     this.#options = options;
     this.#gate = new QueryGate(options.clock, queriesActiveMax);
+    this.#reads = options.clusterReads && new ReadService(options.clusterReads);
     this.#spawn();
   }
 
@@ -64,9 +71,12 @@ export class QueryPool {
     const [compactorEnd, readerOfKeeper] = workers.createChannel();
     lane.notify('connectReader', { readerId: id, channel: laneEnd }, [laneEnd]);
     compactor.notify('connectReader', { readerId: id, channel: compactorEnd }, [compactorEnd]);
-    const handle = workers.spawn('query', start, { lane: readerOfLane, keeper: readerOfKeeper });
+    const [mainEnd, workerEnd] = this.#reads ? workers.createChannel() : [];
+    const channels = { lane: readerOfLane, keeper: readerOfKeeper };
+    const handle = workers.spawn('query', start, workerEnd ? { ...channels, cluster: workerEnd } : channels);
     const peer = new RpcPeer<QueryHandlers>(handle.channel);
-    const worker: QueryWorker = { id, handle, peer, activeCount: 0, death: undefined };
+    const endReads = (mainEnd && this.#reads?.serve(mainEnd)) ?? ((): void => undefined);
+    const worker: QueryWorker = { id, handle, peer, endReads, activeCount: 0, death: undefined };
     this.#workers.add(worker);
     void handle.ended.then((reason) => this.#bury(worker, reason));
   }
@@ -75,6 +85,7 @@ export class QueryPool {
     const { log, clock, lane, compactor } = this.#options;
     worker.death ??= reason;
     this.#workers.delete(worker);
+    worker.endReads();
     worker.peer.close(`the query worker has ended: ${reason === undefined ? 'shut down' : errorMessage(reason)}`);
     if (this.#isClosed) return;
     log.error('query-worker-died', { workerId: worker.id, queriesLostCount: worker.activeCount, error: reason });
@@ -100,9 +111,11 @@ export class QueryPool {
       const arrivedMs = this.#options.clock.monotonicMs();
       const parameterTexts = await readParameters(request);
       release = await this.#gate.enter(whenCancelled.promise);
+      const id = this.#nextCallId++;
+      void whenCancelled.promise.then(() => this.#reads?.cancelCall(id));
       return await this.#run(
         {
-          id: this.#nextCallId++,
+          id,
           endpoint,
           parameterTexts,
           labelName: request.parameters['name'] ?? '',

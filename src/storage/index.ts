@@ -27,6 +27,7 @@ export { Reader, type ReaderOptions } from './reader/reader.ts';
 export { ReadSession } from './reader/session.ts';
 export { type AnswerSeries, AnswerUnion } from './answers/answer-union.ts';
 export { keepRanges, type ReadSegment, SegmentRanges } from './answers/segment-ranges.ts';
+export { SegmentSession } from './answers/segment-session.ts';
 export { readTextFrame } from './answers/text-frame.ts';
 export { decodeWanted, encodeWanted, type Wanted, type WantedLabels, type WantedSamples } from './answers/wanted.ts';
 export { type FingerprintRange, PairReader, type PairScope, type WindowDigest } from './replica/pair-reader.ts';

@@ -10,6 +10,9 @@ import {
   type PeerIdentity,
   type Place,
   Placement,
+  type ReadOptions,
+  type ReadStream,
+  type Selection,
 } from '../../cluster/index.ts';
 import type { Clock, Log, Network, Random, Timer, Workers } from '../../ports/index.ts';
 import type { WriteRejection } from '../../storage/index.ts';
@@ -268,6 +271,11 @@ export class ClusterMember {
     const decoded = await this.#opened.store.decode(body);
     await node.write(decoded);
     return decoded;
+  }
+
+  /** For ClusterReads. Throws CLUSTER_NOT_JOINED. */
+  openRead(selection: Selection, options: ReadOptions): ReadStream {
+    return this.#joinedNode().openRead(selection, options);
   }
 
   #joinedNode(): ClusterNode {

@@ -1,13 +1,15 @@
 // The query worker: parses, evaluates and formats; everything of a query but its HTTP connection. One storage reader, one
-// engine. Answers that have begun wait here, as generators, until their next chunk is pulled.
+// engine; in a cluster, a query's view of all nodes. Answers that have begun wait here, as generators, until their next chunk is pulled.
 import { answerCall, type ApiCall, Parameters } from '../../api/index.ts';
 import { present, RpcPeer, Transferred } from '../../base/index.ts';
-import type { Clock } from '../../ports/index.ts';
+import type { Channel, Clock } from '../../ports/index.ts';
 import { PromqlEngine } from '../../promql/index.ts';
 import * as numbers from '../../promql/numbers/index.ts';
 import * as parse from '../../promql/parse/index.ts';
 import { Reader } from '../../storage/index.ts';
 import { AnswerEncoder } from '../answer-encoder.ts';
+import type { ClusterReadHandlers } from '../cluster/read-protocol.ts';
+import { ClusterSession, type ClusterSessionOptions, ReadIds } from '../cluster/read-session.ts';
 import { queryBytesMax, queryTimeoutMs } from '../limits.ts';
 import { QueryMemory, SharedQueryControl } from '../query-memory.ts';
 import type { AnswerChunk, AnswerHead, QueryCall, QueryHandlers } from '../query-protocol.ts';
@@ -54,6 +56,7 @@ class QueryRole {
   readonly #clock: Clock;
   readonly #engine = new PromqlEngine();
   readonly #memory: QueryMemory;
+  readonly #cluster: Pick<ClusterSessionOptions, 'main' | 'readIds'> | undefined;
   readonly #running = new Map<number, RunningAnswer>();
   // `Transferred` is how a handler says what moves; the caller sees what QueryHandlers says.
   readonly handlers = {
@@ -62,8 +65,10 @@ class QueryRole {
     drop: ({ id }: { id: number }) => this.#drop(id),
   } satisfies Record<keyof QueryHandlers, unknown>;
 
-  constructor(reader: Reader, clock: Clock, memoryBytesMax: number) {
+  /** `cluster`: main, which reads the whole cluster; undefined in a node that stands alone. */
+  constructor(reader: Reader, clock: Clock, memoryBytesMax: number, cluster: Channel | undefined) {
     this.#reader = reader;
+    this.#cluster = cluster && { main: new RpcPeer<ClusterReadHandlers>(cluster), readIds: new ReadIds() };
     this.#clock = clock;
     this.#memory = new QueryMemory(memoryBytesMax);
   }
@@ -77,7 +82,8 @@ class QueryRole {
       if (Atomics.load(cancelled, 0) !== 0) return 'cancelled';
       return this.#clock.monotonicMs() > deadlineMs ? 'timeout' : 'run';
     };
-    return new SharedQueryControl({ state, bytesMax: queryBytesMax }, this.#memory);
+    const remainingMs = (): number => Math.max(0, deadlineMs - this.#clock.monotonicMs());
+    return new SharedQueryControl({ state, remainingMs, bytesMax: queryBytesMax }, this.#memory);
   }
 
   async #answer(call: QueryCall): Promise<Transferred<AnswerHead>> {
@@ -98,7 +104,7 @@ class QueryRole {
       for (const control of controls) control.release();
     };
     try {
-      const { status, chunks, error } = await this.#evaluate(apiCall);
+      const { status, chunks, error } = await this.#evaluate(apiCall, call.id);
       const answer = new RunningAnswer(chunks, call.encoding, release);
       const { first } = answer;
       if (!first.isLast) this.#running.set(call.id, answer);
@@ -112,9 +118,11 @@ class QueryRole {
     }
   }
 
-  async #evaluate(call: ApiCall): ReturnType<typeof answerCall> {
+  async #evaluate(call: ApiCall, callId: number): ReturnType<typeof answerCall> {
     // The session pins one state of the storage; what is answered is the result's own memory and needs it no longer.
-    const session = this.#reader.openSession();
+    const session = this.#cluster
+      ? new ClusterSession({ ...this.#cluster, reader: this.#reader, callId })
+      : this.#reader.openSession();
     const context = {
       engine: this.#engine,
       queryable: session,
@@ -150,5 +158,6 @@ export async function startQueryRole({ ports, start, channels, channel }: RoleCo
     lane: present(channels['lane'], 'channel to the lane'),
     keeper: present(channels['keeper'], 'channel to the keeper'),
   });
-  void new RpcPeer(channel, new QueryRole(reader, ports.clock, queryStart.queryMemoryBytesMax).handlers);
+  const role = new QueryRole(reader, ports.clock, queryStart.queryMemoryBytesMax, channels['cluster']);
+  void new RpcPeer(channel, role.handlers);
 }

@@ -1,8 +1,7 @@
 // A node's own share of a query of the cluster: what it holds of a selection in the partitions and times that a plan has given
 // it, as frames of a bounded size, all of one state of the storage. The next frame is worked out when it is asked for.
 import { mib, TimbalaError } from '../../base/index.ts';
-import { encodeLabels, type Labels, SampleBuffer } from '../../model/index.ts';
-import { partitionOf } from '../part/index.ts';
+import { encodeLabels, SampleBuffer } from '../../model/index.ts';
 import type { Reader } from '../reader/reader.ts';
 import type { ReadControl, ReadSession } from '../reader/session.ts';
 import { SampleFrameWriter } from './sample-frame.ts';
@@ -66,7 +65,7 @@ export class AnswerReader {
     const samples = new SampleBuffer();
     for (const [request, { series }] of selections.entries()) {
       for (const one of series) {
-        const within = ranges.of(this.#partitionOf(one.labels));
+        const within = ranges.of(this.#reader.partitionOf(one.labels));
         if (within.length === 0) continue;
         one.read(samples);
         keepRanges(samples, within);
@@ -89,7 +88,7 @@ export class AnswerReader {
   ): Promise<Uint8Array[]> {
     if (request.of === 'series') {
       const all = await session.series(request, control);
-      const asked = all.filter((labels) => ranges.of(this.#partitionOf(labels)).length > 0);
+      const asked = all.filter((labels) => ranges.of(this.#reader.partitionOf(labels)).length > 0);
       return asked.slice(0, request.limit).map((labels) => encodeLabels(labels));
     }
     const all =
@@ -98,10 +97,6 @@ export class AnswerReader {
         : await session.labelValues(request.name, request, control);
     const encoder = new TextEncoder();
     return all.slice(0, request.limit).map((text) => encoder.encode(text));
-  }
-
-  #partitionOf(labels: Labels): number {
-    return partitionOf(this.#reader.fingerprint(labels));
   }
 }
 

@@ -195,6 +195,11 @@ export class Reader {
     return this.#fingerprint(labels);
   }
 
+  /** The partition of a series; worked out once for its labels. */
+  partitionOf(labels: Labels): number {
+    return partitionOf(this.#fingerprint(labels));
+  }
+
   /** Digest of samples [from, to) of a series (docs/formats/digests.md). */
   digestOf(fingerprint: Uint8Array, samples: SampleBuffer, from: number, to: number): bigint {
     const { timestampsMs, values } = samples;

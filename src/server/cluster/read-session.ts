@@ -1,0 +1,215 @@
+// A query's view of the whole cluster: the Queryable that PromQL evaluates over in a node of one. Main plans the read and
+// forwards what other nodes hold; the own share is read here, from the worker's own reader, without being encoded.
+import { hasCode, present, type RpcPeer } from '../../base/index.ts';
+import { compareUtf8, decodeLabels, Labels } from '../../model/index.ts';
+import type { LabelRequest, QueryControl, Queryable, Selection, SelectRequest } from '../../promql/index.ts';
+import {
+  type AnswerSeries,
+  AnswerUnion,
+  encodeWanted,
+  type Reader,
+  readTextFrame,
+  type ReadSegment,
+  type ReadSession,
+  SegmentRanges,
+  SegmentSession,
+  type WantedLabels,
+} from '../../storage/index.ts';
+import { queryTimeoutMs } from '../limits.ts';
+import type { ClusterReadHandlers } from './read-protocol.ts';
+
+/** What one attempt of a read gathers; a new attempt begins with a new one. */
+interface Gathering {
+  /** Reads the own share, of one state taken now. */
+  begin(session: ReadSession, own: readonly ReadSegment[]): Promise<void>;
+  add(source: string, frame: Uint8Array): void;
+}
+
+/** Numbers reads on one worker's channel. */
+export class ReadIds {
+  #next = 1;
+
+  take(): number {
+    return this.#next++;
+  }
+}
+
+export interface ClusterSessionOptions {
+  readonly reader: Reader;
+  readonly main: RpcPeer<ClusterReadHandlers>;
+  readonly readIds: ReadIds;
+  readonly callId: number;
+}
+
+/** What the labels of one series take in JavaScript, roughly. */
+const labelsBytesEstimate = 600;
+
+export class ClusterSession implements Queryable {
+  readonly #options: ClusterSessionOptions;
+  readonly #sessions = new Set<ReadSession>();
+  readonly #warnings = new Set<string>();
+
+  constructor(options: ClusterSessionOptions) {
+    this.#options = options;
+  }
+
+  warnings(): readonly string[] {
+    return [...this.#warnings];
+  }
+
+  /** Gives the own snapshots back; nothing that was selected may be read any more. */
+  close(): void {
+    for (const session of this.#sessions) session.close();
+    this.#sessions.clear();
+  }
+
+  async select(requests: readonly SelectRequest[], control: QueryControl): Promise<Selection[]> {
+    if (requests.length === 0) return [];
+    const wanted = encodeWanted({ kind: 'samples', requests });
+    const fromMs = Math.min(...requests.map(({ startMs }) => startMs));
+    const toMs = Math.max(...requests.map(({ endMs }) => endMs));
+    const gathered = await this.#read({ fromMs, toMs, wanted }, control, () => {
+      const union = new AnswerUnion(requests.length);
+      let own: readonly { readonly series: readonly AnswerSeries[] }[] = [];
+      return {
+        begin: async (session, segments) => {
+          const shown = new SegmentSession(session, segments, (labels) => this.#options.reader.partitionOf(labels));
+          own = await shown.select(requests, control);
+        },
+        add: (source, frame) => union.add(source, frame),
+        finish: () => requests.map((_, request) => ({ series: union.series(request, own[request]?.series ?? []) })),
+      };
+    });
+    return gathered.finish();
+  }
+
+  async series(request: LabelRequest, control: QueryControl): Promise<Labels[]> {
+    const found = await this.#labels(
+      { ...request, of: 'series', name: '', limit: request.limit },
+      control,
+      () => new Map<string, Labels>(),
+      {
+        own: async (into, session, segments) => {
+          const ranges = new SegmentRanges(segments);
+          for (const labels of await session.series(request, control)) {
+            if (ranges.of(this.#options.reader.partitionOf(labels)).length > 0) into.set(labels.key(), labels);
+          }
+        },
+        told: (into, text) => {
+          const labels = decodeLabels(text);
+          if (!into.has(labels.key())) control.addBytes(labelsBytesEstimate);
+          into.set(labels.key(), labels);
+        },
+      },
+    );
+    return [...found.values()].sort(Labels.compare);
+  }
+
+  labelNames(request: LabelRequest, control: QueryControl): Promise<string[]> {
+    const own = (session: ReadSession): Promise<string[]> => session.labelNames(request, control);
+    return this.#texts({ ...request, of: 'names', name: '', limit: request.limit }, control, own);
+  }
+
+  labelValues(name: string, request: LabelRequest, control: QueryControl): Promise<string[]> {
+    const own = (session: ReadSession): Promise<string[]> => session.labelValues(name, request, control);
+    return this.#texts({ ...request, of: 'values', name, limit: request.limit }, control, own);
+  }
+
+  async #texts(
+    request: WantedLabels,
+    control: QueryControl,
+    own: (session: ReadSession) => Promise<string[]>,
+  ): Promise<string[]> {
+    const decoder = new TextDecoder();
+    const found = await this.#labels(request, control, () => new Set<string>(), {
+      own: async (into, session) => {
+        for (const text of await own(session)) into.add(text);
+      },
+      told: (into, text) => into.add(decoder.decode(text)),
+    });
+    return [...found].sort(compareUtf8);
+  }
+
+  /** Gathers texts, those of the own store and those that others tell. */
+  async #labels<Found>(
+    request: WantedLabels,
+    control: QueryControl,
+    empty: () => Found,
+    gather: {
+      own(into: Found, session: ReadSession, segments: readonly ReadSegment[]): Promise<void>;
+      told(into: Found, text: Uint8Array): void;
+    },
+  ): Promise<Found> {
+    const { startMs, endMs } = request;
+    const wanted = encodeWanted({ kind: 'labels', request });
+    const { found } = await this.#read({ fromMs: startMs, toMs: endMs, wanted }, control, () => {
+      const into = empty();
+      return {
+        found: into,
+        begin: (session, segments) => gather.own(into, session, segments),
+        add: (_source, frame) => {
+          for (const text of readTextFrame(frame)) gather.told(into, text);
+        },
+      };
+    });
+    return found;
+  }
+
+  /** One read of the cluster, over as many attempts as it takes. */
+  async #read<G extends Gathering>(
+    selection: { readonly fromMs: number; readonly toMs: number; readonly wanted: Uint8Array },
+    control: QueryControl,
+    gathering: () => G,
+  ): Promise<G> {
+    const { main, readIds, callId } = this.#options;
+    const readId = readIds.take();
+    const deadlineMs = control.remainingMs?.() ?? queryTimeoutMs;
+    let gathered: G | undefined;
+    let session: ReadSession | undefined;
+    let bytesCount = 0;
+    let isOver = false;
+    try {
+      let event = await main.call('open', { readId, callId, selection, deadlineMs });
+      for (;;) {
+        control.check();
+        if (event.kind === 'end') {
+          isOver = true;
+          for (const warning of event.warnings) this.#warnings.add(warning);
+          return present(gathered, 'an attempt');
+        }
+        if (event.kind === 'frame') {
+          control.addBytes(event.frame.length);
+          bytesCount += event.frame.length;
+          present(gathered, 'an attempt').add(event.from, event.frame);
+        } else {
+          control.addBytes(-bytesCount);
+          bytesCount = 0;
+          this.#giveBack(session);
+          session = this.#openSession();
+          gathered = gathering();
+          // What is read now is vouched for by the end, so it has to be read before more is asked for.
+          if (event.own.length > 0) await gathered.begin(session, event.own);
+        }
+        event = await main.call('next', { readId });
+      }
+    } catch (error) {
+      // Main has ended it by itself.
+      isOver ||= hasCode(error, 'RPC_CLOSED');
+      throw error;
+    } finally {
+      if (!isOver) main.notify('cancel', { readId });
+    }
+  }
+
+  #openSession(): ReadSession {
+    const session = this.#options.reader.openSession();
+    this.#sessions.add(session);
+    return session;
+  }
+
+  #giveBack(session: ReadSession | undefined): void {
+    if (!session) return;
+    session.close();
+    this.#sessions.delete(session);
+  }
+}
