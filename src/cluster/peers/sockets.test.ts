@@ -1,8 +1,12 @@
 // Peer connections on real sockets and the real clock: what the simulated network can't show.
 import assert from 'node:assert/strict';
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
 import { after, suite, test } from 'node:test';
 import { hasCode, mib } from '../../base/index.ts';
 import { NodeNetwork, SystemClock, SystemRandom } from '../../node/index.ts';
+import { classLimits } from './classes.ts';
 import { PeerConnections } from './index.ts';
 import { echoOf, identityOf, silentLog, TestStore, text, textOf } from './test-peers.ts';
 
@@ -55,5 +59,59 @@ suite('peer connections on sockets', () => {
     a.peers.setAddresses(new Map([['b', again.address]]));
     const { body } = await a.peers.request('b', { kind: 'hello', body: text('again') }, 20_000);
     assert.equal(textOf(body), 'again');
+  });
+
+  test('a process that is stopped holds up nobody else, takes no memory, and is found again when it goes on', async () => {
+    const a = await node('a', 1_000);
+    const b = await node('b', 2_000);
+    const stuck = fork(new URL('test-peer-process.ts', import.meta.url), ['stuck'], {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    });
+    try {
+      const [port] = await once(stuck, 'message');
+      a.peers.setAddresses(
+        new Map([
+          ['b', b.address],
+          ['stuck', `127.0.0.1:${port}`],
+        ]),
+      );
+      const write = (to: string, sizeBytes: number): Promise<string> =>
+        a.peers.request(to, { kind: 'write', body: new Uint8Array(sizeBytes) }, 2_000).then(
+          () => 'done',
+          (error: Error) => ('code' in error ? `${error.code}` : error.message),
+        );
+      assert.deepEqual(await Promise.all([write('b', 1), write('stuck', 1)]), ['done', 'done']);
+      stuck.kill('SIGSTOP');
+      const rssBefore = process.memoryUsage.rss();
+      const body = 1 * mib;
+      const toStuck = Array.from({ length: 300 }, () => write('stuck', body));
+      // More than two seconds of writes to the other one, each of which must pass.
+      const tookMs: number[] = [];
+      for (let i = 0; i < 100; i++) {
+        const startMs = performance.now();
+        assert.equal(await write('b', body), 'done');
+        tookMs.push(performance.now() - startMs);
+        const queued = a.peers.states().find(({ node: name }) => name === 'stuck')?.queuedBytes ?? 0;
+        assert.ok(queued <= classLimits.write.queuedBytesMax, `${queued} bytes wait`);
+        await delay(20);
+      }
+      tookMs.sort((x, y) => x - y);
+      assert.ok((tookMs[50] ?? Infinity) < 200, `median ${tookMs[50]} ms`);
+      const outcomes = await Promise.all(toStuck);
+      assert.ok(outcomes.every((outcome) => outcome === 'PEER_BUSY' || outcome === 'PEER_TIMEOUT'));
+      // All queues and windows for two peers, and what the collector has not come to.
+      const grownMib = (process.memoryUsage.rss() - rssBefore) / mib;
+      assert.ok(grownMib < 200, `${grownMib.toFixed(0)} MiB more`);
+      const { queuedBytes } = a.peers.states().find(({ node: name }) => name === 'stuck') ?? assert.fail();
+      assert.equal(queuedBytes, 0, 'nobody waits any more, nothing is kept');
+      stuck.kill('SIGCONT');
+      const dueMs = performance.now() + 15_000;
+      while ((await write('stuck', 1)) !== 'done') {
+        assert.ok(performance.now() < dueMs, 'found again');
+        await delay(50);
+      }
+    } finally {
+      stuck.kill('SIGKILL');
+    }
   });
 });
