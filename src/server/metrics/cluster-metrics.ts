@@ -79,12 +79,22 @@ const peerHelps: Helps<PeerCountersByClass['control']> = {
   bytesReceived: 'Bytes received.',
   requestsSent: 'Requests sent.',
   requestsReceived: 'Requests received.',
+  requestsUnreachable: 'Own requests that failed at once: no connection, and none to be tried now.',
   requestsTimedOut: 'Own requests that were not answered in time.',
+  requestsCancelled: 'Own requests that nobody waited for any more.',
+  requestsHeldBack: 'Own requests not sent: the queue was full, or credit did not come in time.',
+  failuresReceived: 'Failures that peers answered with.',
+  busyReceived: 'Of these, refusals of busy peers.',
+  failuresSent: 'Failures answered to peers.',
   requestsRefused: 'Requests of peers refused: too many in hand.',
+  requestsLate: 'Requests of peers whose time was over before their turn came.',
+  requestsAbandoned: 'Requests of peers given up because nobody waited for the answer.',
   samplesSent: 'Samples sent.',
   samplesReceived: 'Samples received.',
   definitionsBytesSent: 'Bytes of series definitions sent.',
+  definitionsBytesReceived: 'Bytes of series definitions received.',
   creditWaits: 'Messages that waited for credit.',
+  creditWaitMs: 'Time that messages waited for credit.',
 };
 
 const gossipHelps: Helps<GossipStatus['counters']> = {
