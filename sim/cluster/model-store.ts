@@ -19,6 +19,7 @@ import {
   type WindowDigest,
   windowMs,
   windowStartOf,
+  type WriteGroups,
 } from '../../src/cluster/index.ts';
 import type { SimWorld } from '../world.ts';
 import {
@@ -28,6 +29,7 @@ import {
   fingerprints,
   hashOf,
   partitionOf,
+  partitionsCount,
   rangeBitsOf,
   type Sample,
 } from './data.ts';
@@ -93,6 +95,7 @@ export class ModelStore implements LocalStore {
   #deletes: readonly DeleteRequest[] = [];
   /** Another one after every start: references mean something else then. */
   readonly dictionary: number;
+  #groupOf: Uint16Array = Uint16Array.from({ length: partitionsCount }, (_, partition) => partition);
   readonly #seriesOfRef: number[] = [];
   readonly #refs = new Map<number, number>();
 
@@ -174,14 +177,19 @@ export class ModelStore implements LocalStore {
 
   // Writing
 
+  setGroups({ groupOf }: WriteGroups): void {
+    this.#groupOf = groupOf;
+  }
+
   /** A client's request in the simulation: its samples, encoded. */
   async decode(body: Uint8Array): Promise<DecodedWrite> {
     const samples = decodeSamples(body);
-    const within = (partitions: ReadonlySet<number>): Sample[] =>
-      samples.filter(({ series }) => partitions.has(partitionOf(series)));
+    const groupOf = this.#groupOf;
+    const group = ({ series }: Sample): number => groupOf[partitionOf(series)] ?? 0;
+    const within = (groups: ReadonlySet<number>): Sample[] => samples.filter((sample) => groups.has(group(sample)));
     return {
       samplesCount: samples.length,
-      partitions: Uint32Array.from(new Set(samples.map(({ series }) => partitionOf(series)))),
+      partitions: Uint32Array.from(new Set(samples.map(group))),
       rejection: undefined,
       payloadFor: async (partitions) => this.#payload(within(partitions)),
       append: (partitions) => this.#append(within(partitions), 'written'),

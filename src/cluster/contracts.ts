@@ -83,10 +83,20 @@ export interface ReceivedSamples {
 /** `written`: a client's, it marks its pairs, now and when the log is replayed. `copied`: moved between nodes. */
 export type SampleOrigin = 'written' | 'copied';
 
+/**
+ * How requests are cut: partitions with the same owners go together, and the least of them stands for all. `own` and `others`
+ * say, by node, which of those that stand for a group it owns: a bit each, little-endian.
+ */
+export interface WriteGroups {
+  readonly groupOf: Uint16Array;
+  readonly own: Uint8Array;
+  readonly others: readonly Uint8Array[];
+}
+
 /** A client's request, decoded once by the coordinator, which alone judges validity. Holds buffers until `release`. */
 export interface DecodedWrite {
   readonly samplesCount: number;
-  /** Partitions of its valid samples, each once. */
+  /** Partitions of its valid samples, each once; where groups were set, those that stand for a group. */
   readonly partitions: Uint32Array;
   /** What was refused, as text for the 400; undefined where all is valid. */
   readonly rejection: string | undefined;
@@ -139,6 +149,8 @@ export interface LocalStore {
   /** True while queues are over half: no hints are taken. */
   readonly isBusy: boolean;
 
+  /** From now on requests are cut by these groups; what was decoded before keeps its own. */
+  setGroups(groups: WriteGroups): void;
   decode(body: Uint8Array): Promise<DecodedWrite>;
   /**
    * Appends and resolves when all of it is synced, what was there already included (a duplicate of a sample that is not yet

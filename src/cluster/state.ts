@@ -24,6 +24,7 @@ export interface StateOptions {
   readonly log: Log;
   readonly decisions: Decisions;
   readonly place: Place;
+  readonly partitionsCount: number;
   /** Another number after every start: what peers know of this node's marks is void then. */
   readonly epoch: number;
   /** Called with every record that comes into force. */
@@ -46,6 +47,7 @@ export class NodeState {
   dropsCount = 0;
   readonly #droppedAt = new Map<number, number>();
   readonly #place: Place;
+  readonly #partitionsCount: number;
   readonly #onRecord: (record: ClusterRecord) => void;
   #record: ClusterRecord;
   #view: View;
@@ -64,9 +66,11 @@ export class NodeState {
     this.decisions = options.decisions;
     this.epoch = options.epoch;
     this.#place = options.place;
+    this.#partitionsCount = options.partitionsCount;
     this.#onRecord = options.onRecord;
     this.#record = record;
     this.#view = new View(record, this.#place, undefined);
+    this.#setGroups();
   }
 
   /** Brings back record and marks; the marks of what the log holds follow when it is replayed (`finishStart`). */
@@ -189,6 +193,7 @@ export class NodeState {
     this.#view = after;
     this.#onRecord(next);
     if (after === before) return;
+    if (after.placement !== before.placement) this.#setGroups();
     const stays = (partition: number, owner: OwnerToken): boolean =>
       before.ownerTokens(partition).includes(owner) && after.ownerTokens(partition).includes(owner);
     this.marks.retain(stays);
@@ -198,6 +203,11 @@ export class NodeState {
       }
     }
     this.#noteLosses();
+  }
+
+  /** Requests that were cut by the groups before may go to nodes that own some of it no more: those keep them as hints. */
+  #setGroups(): void {
+    this.store.setGroups(this.#view.writeGroups(this.name, this.#partitionsCount));
   }
 
   #noteLosses(): void {

@@ -2,10 +2,12 @@
 //
 // Partitions with the same owners share one `Owners` object: writes group by it, plans remember by it. A look-up is one array
 // read after the first.
-import type { NodeName, RecordHash } from './contracts.ts';
+import type { NodeName, RecordHash, WriteGroups } from './contracts.ts';
 import { type OwnerToken, ownerToken, replicasCount } from './decisions.ts';
 import type { PlacedMember } from './placement/index.ts';
 import type { ClusterRecord } from './record/index.ts';
+
+const groupsMax = 65_536;
 
 /** Members in a partition's order: its owners, then who stands in for them. */
 export interface PartitionOrder {
@@ -20,6 +22,14 @@ export type Place = (members: readonly PlacedMember[], previous: PartitionOrder 
 export interface Owners {
   readonly names: readonly NodeName[];
   readonly tokens: readonly OwnerToken[];
+  /** The same object for the same owners in whatever order: what writes are grouped by. */
+  readonly set: OwnerSet;
+}
+
+/** Owners without their order. */
+export interface OwnerSet {
+  /** Ascending. */
+  readonly names: readonly NodeName[];
 }
 
 export class View {
@@ -29,6 +39,7 @@ export class View {
   readonly #tokens = new Map<NodeName, OwnerToken>();
   readonly #ofPartition: (Owners | undefined)[] = [];
   readonly #byNames = new Map<string, Owners>();
+  readonly #sets = new Map<string, OwnerSet>();
 
   constructor(record: ClusterRecord, place: Place, previous: View | undefined) {
     this.hash = record.viewHash;
@@ -62,10 +73,40 @@ export class View {
     const key = names.join('\n');
     let owners = this.#byNames.get(key);
     if (!owners) {
-      owners = { names, tokens: names.map((name) => this.token(name)) };
+      owners = { names, tokens: names.map((name) => this.token(name)), set: this.#setOf(names) };
       this.#byNames.set(key, owners);
     }
     return owners;
+  }
+
+  #setOf(names: readonly NodeName[]): OwnerSet {
+    const sorted = [...names].sort();
+    const key = sorted.join('\n');
+    const set = this.#sets.get(key) ?? { names: sorted };
+    this.#sets.set(key, set);
+    return set;
+  }
+
+  /** How a coordinator's storage is to cut what it decodes: partitions with the same owners together. */
+  writeGroups(self: NodeName, partitionsCount: number): WriteGroups {
+    const groupOf = new Uint16Array(groupsMax);
+    const firsts = new Map<OwnerSet, number>();
+    const bitmaps = new Map<NodeName, Uint8Array>([[self, new Uint8Array(groupsMax / 8)]]);
+    for (let partition = 0; partition < partitionsCount; partition++) {
+      const { set } = this.ownersOf(partition);
+      const first = firsts.get(set) ?? partition;
+      groupOf[partition] = first;
+      if (firsts.has(set)) continue;
+      firsts.set(set, first);
+      for (const name of set.names) {
+        const bitmap = bitmaps.get(name) ?? new Uint8Array(groupsMax / 8);
+        bitmaps.set(name, bitmap);
+        bitmap[first >> 3] = (bitmap[first >> 3] ?? 0) | (1 << (first & 7));
+      }
+    }
+    const own = bitmaps.get(self) ?? new Uint8Array(groupsMax / 8);
+    bitmaps.delete(self);
+    return { groupOf, own, others: [...bitmaps.values()] };
   }
 
   owners(partition: number): readonly NodeName[] {

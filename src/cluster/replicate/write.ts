@@ -11,7 +11,7 @@ import type { Exchange, Question } from '../exchange.ts';
 import { nothing, writeRequest } from '../messages.ts';
 import type { NodeState } from '../state.ts';
 import type { ClusterTiming } from '../timing.ts';
-import type { Owners } from '../view.ts';
+import type { OwnerSet } from '../view.ts';
 
 const writeQuestion: Question<{ isHint: boolean }, object> = {
   kind: 'write',
@@ -235,12 +235,12 @@ class Attempt {
 }
 
 function groupByOwners(state: NodeState, partitions: Uint32Array): Group[] {
-  const groups = new Map<Owners, Set<number>>();
+  const groups = new Map<OwnerSet, Set<number>>();
   for (const partition of partitions) {
-    const owners = state.view.ownersOf(partition);
-    const group = groups.get(owners);
+    const { set } = state.view.ownersOf(partition);
+    const group = groups.get(set);
     if (group) group.add(partition);
-    else groups.set(owners, new Set([partition]));
+    else groups.set(set, new Set([partition]));
   }
   return [...groups].map(([{ names }, members], number) => ({
     number,

@@ -89,7 +89,9 @@ export class ClusterMember {
     const late: { member?: ClusterMember; gossip?: GossipClient } = {};
     let links: PeerConnections | undefined;
     try {
-      const name = (await nameOfStore(opened.store)) ?? formatHostPort(config.gossipAdvertise);
+      const name =
+        (await nameOfStore(opened.store, peerAddressText(config.gossipAdvertise))) ??
+        formatHostPort(config.gossipAdvertise);
       const unjoined = { clusterId: noId, node: name, store: opened.store.id, recordHash: noId };
       links = await PeerConnections.start(
         { clock, network, random, log },

@@ -1,0 +1,176 @@
+// How a node comes by the record that it starts with: its own, the one of a cluster that it joins, or of one that it founds.
+//
+// - Of nodes that start together, the first by address founds the cluster that the others join; but only when every one of
+//   them says that it is of none. Silence says nothing: a wiped node that is cut off would found a second cluster.
+// - A directory whose record knows another store under its name has become another store (it was copied, set back, or has lost
+//   records). It joins anew, with what it holds, and takes the name over; the store that it was is a loss. But a store that
+//   the record knows as lost stays out: it only hands over what it holds.
+import { errorMessage, hasCode, TimbalaError } from '../base/index.ts';
+import type { LocalStore, NodeName } from './contracts.ts';
+import { answerWithoutCluster, fetchRecord } from './exchange.ts';
+import type { ClusterNodeOptions, ClusterPorts } from './node.ts';
+import { acksAlone, ClusterRecord, type Member, soleActive } from './record/index.ts';
+import type { ClusterTiming } from './timing.ts';
+
+/**
+ * The name that a directory's record has for its store: an address may change, the name stays. Where the record does not know
+ * the store, the name of whoever was at this address. Undefined: neither is known.
+ */
+export async function nameOfStore(
+  store: Pick<LocalStore, 'id' | 'loadState'>,
+  address?: string,
+): Promise<NodeName | undefined> {
+  const saved = await store.loadState('record');
+  const entries = saved ? ClusterRecord.decode(saved).entries : [];
+  const known = entries.find((member) => member.store === store.id);
+  const wasHere = entries.filter((member) => member.address === address);
+  const isGone = ({ state }: Member): boolean => state === 'left' || state === 'removed';
+  return (known ?? wasHere.find((member) => !isGone(member)) ?? wasHere[0])?.name;
+}
+
+/** Saved before it is given. Throws CLUSTER_NOT_FOUND: to be tried again. */
+export async function recordAtStart(
+  options: ClusterNodeOptions,
+  ports: ClusterPorts,
+  timing: ClusterTiming,
+): Promise<ClusterRecord> {
+  const { store, log } = ports;
+  const saved = await store.loadState('record');
+  const own = saved && ClusterRecord.decode(saved);
+  const holdsNothing = (await store.heldPartitions()).length === 0;
+  if (own && isKnown(own, options.name, store.id)) {
+    const other = await otherCluster(own, options, ports, timing);
+    if (!other) return own;
+    const isEmpty = holdsNothing && own.entries.length === 1;
+    if (!isEmpty) {
+      log.error('cluster-other', {
+        reason: `a peer is of cluster ${other.clusterId}, this node of ${own.clusterId}: they stay apart`,
+        remedy: 'take the peer out of --peers; or, to join its cluster, start with an empty data directory',
+      });
+      return own;
+    }
+    log.info('cluster-yielded', { from: own.clusterId, to: other.clusterId });
+    return save(store, joined(other, options, store.id, holdsNothing));
+  }
+  return save(store, await enter(own, holdsNothing, options, ports, timing));
+}
+
+async function save(store: LocalStore, record: ClusterRecord): Promise<ClusterRecord> {
+  await store.saveState('record', record.encode());
+  return record;
+}
+
+function isKnown(record: ClusterRecord, name: NodeName, store: string): boolean {
+  return record.member(name)?.store === store || record.losses.includes(store);
+}
+
+/** The record of a peer that the own record does not know, where that is of another cluster. */
+async function otherCluster(
+  own: ClusterRecord,
+  { peers, address }: ClusterNodeOptions,
+  { links }: ClusterPorts,
+  timing: ClusterTiming,
+): Promise<ClusterRecord | undefined> {
+  const unknown = peers.filter((peer) => peer !== address && !own.entries.some((member) => member.address === peer));
+  links.setAddresses(new Map(unknown.map((peer) => [peer, peer])));
+  for (const peer of unknown) {
+    const record = await fetchRecord(links, peer, timing.askDeadlineMs).catch(() => undefined);
+    if (record && record.clusterId !== own.clusterId) return record;
+  }
+  return undefined;
+}
+
+/** The record of a cluster with this node in it as `joining`, or of a new one. `own`: what it had as another store. */
+async function enter(
+  own: ClusterRecord | undefined,
+  holdsNothing: boolean,
+  options: ClusterNodeOptions,
+  ports: ClusterPorts,
+  timing: ClusterTiming,
+): Promise<ClusterRecord> {
+  const { address, peers, name } = options;
+  const { links, store } = ports;
+  const known = (own?.members ?? []).filter((member) => member.name !== name).map((member) => member.address);
+  // Alone before, it has nobody to join, and nobody has what it lost.
+  if (own && known.length === 0) return continued(own, options, store.id);
+  const others = [...new Set([...known, ...peers])].filter((peer) => peer !== address);
+  const failures: string[] = [];
+  let withoutClusterCount = 0;
+  // Their names are in the record that they will give.
+  links.setAddresses(new Map(others.map((peer) => [peer, peer])));
+  answerWithoutCluster(links, store.id);
+  for (const peer of others) {
+    try {
+      const record = await fetchRecord(links, peer, timing.askDeadlineMs);
+      if (!own || own.clusterId === record.clusterId) return joined(record, options, store.id, holdsNothing);
+      failures.push(`${peer} is of cluster ${record.clusterId}, not ${own.clusterId}`);
+    } catch (error) {
+      if (hasCode(error, 'CLUSTER_NONE')) withoutClusterCount++;
+      failures.push(errorMessage(error));
+    }
+  }
+  const isFirst = others.every((peer) => address < peer);
+  if (!own && withoutClusterCount === others.length && isFirst) return founded(options, ports);
+  throw new TimbalaError('CLUSTER_NOT_FOUND', `no peer knows a cluster to join (${failures.join('; ')}); trying again`);
+}
+
+function founded(options: ClusterNodeOptions, ports: ClusterPorts): ClusterRecord {
+  const id = new Uint8Array(16);
+  ports.random.fill(id);
+  const clusterId = Array.from(id, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return ClusterRecord.empty(clusterId).with({
+    ...ownEntry(options, ports.store.id),
+    state: 'active',
+    // With peers it acknowledges nothing before another is active.
+    alone: options.peers.length === 0 ? acksAlone : soleActive,
+  });
+}
+
+function continued(own: ClusterRecord, options: ClusterNodeOptions, store: string): ClusterRecord {
+  const previous = own.member(options.name);
+  const losses = [...new Set([...(previous?.losses ?? []), ...(previous ? [previous.store] : [])])].sort();
+  return own.with({
+    ...ownEntry(options, store),
+    state: 'active',
+    version: (previous?.version ?? 0) + 1,
+    alone: previous?.alone === acksAlone ? acksAlone : soleActive,
+    losses,
+    cleared: [...new Set([...own.losses, ...losses])].sort(),
+  });
+}
+
+function joined(
+  record: ClusterRecord,
+  options: ClusterNodeOptions,
+  store: string,
+  holdsNothing: boolean,
+): ClusterRecord {
+  const previous = record.member(options.name);
+  const lost = previous && previous.state !== 'left' ? [previous.store] : [];
+  const losses = [...new Set([...(previous?.losses ?? []), ...lost])].sort();
+  return record.with({
+    ...ownEntry(options, store),
+    version: (previous?.version ?? 0) + 1,
+    losses,
+    // Who holds nothing has nothing to say about what was lost before it came.
+    cleared: holdsNothing ? [...new Set([...record.losses, ...lost])].sort() : [],
+  });
+}
+
+function ownEntry(options: ClusterNodeOptions, store: string): Member {
+  const { name, address, zone, weight } = options;
+  return {
+    name,
+    store,
+    state: 'joining',
+    version: 1,
+    address,
+    zone,
+    weight,
+    format: 1,
+    alone: 0,
+    losses: [],
+    cleared: [],
+    rest: new Uint8Array(0),
+  };
+}
