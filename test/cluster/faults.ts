@@ -146,7 +146,7 @@ export function added(count: number): Fault {
     async happen({ fleet, journal }) {
       const nodes = Array.from({ length: count }, () => fleet.add());
       await Promise.all(nodes.map((node) => node.start()));
-      const tookMs = await fleet.whole(true, mendedTimeoutMs);
+      const tookMs = await fleet.whole('moved', mendedTimeoutMs);
       journal.note(`filled ${(tookMs / secondMs).toFixed(1)} s after all were active`);
     },
   };

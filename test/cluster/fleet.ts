@@ -18,6 +18,12 @@ const pollMs = 200;
 /** serving: all is promised. full: it answers and hears, but stores nothing. isolated: reached by the test only. out: nothing. */
 export type Condition = 'serving' | 'full' | 'isolated' | 'out';
 
+/**
+ * members: all are active under one record. moved: and every partition is where it belongs. mended: and there is nothing left to be
+ * compared or made up for, which can't be while the load goes on.
+ */
+export type Goal = 'members' | 'moved' | 'mended';
+
 export class FleetNode {
   readonly index: number;
   readonly machine: Machine;
@@ -209,17 +215,16 @@ export class Fleet {
   }
 
   /**
-   * Waits until all members tell of the same record, in which all of them are active, and (`isMended`) that nothing is left
-   * to be compared, handed over or made up for. Resolves with the milliseconds that it took; throws, with what is missing,
-   * after `timeoutMs`.
+   * Waits until the cluster is as far as `goal` says, which all members have to confirm. Resolves with the milliseconds that it
+   * took; throws, with what is missing, after `timeoutMs`.
    */
-  async whole(isMended: boolean, timeoutMs: number): Promise<number> {
+  async whole(goal: Goal, timeoutMs: number): Promise<number> {
     const startedMs = performance.now();
     for (;;) {
       const statuses = await Promise.all(
         this.members.map((node) => node.status().catch((error: unknown) => `${node.name}: ${String(error)}`)),
       );
-      const missing = this.#missing(statuses, isMended);
+      const missing = this.#missing(statuses, goal);
       if (missing === undefined) return performance.now() - startedMs;
       if (performance.now() - startedMs > timeoutMs) throw new Error(`not whole after ${timeoutMs} ms: ${missing}`);
       await sleep(pollMs);
@@ -264,7 +269,7 @@ export class Fleet {
     }
   }
 
-  #missing(statuses: readonly (ClusterStatus | string)[], isMended: boolean): string | undefined {
+  #missing(statuses: readonly (ClusterStatus | string)[], goal: Goal): string | undefined {
     let first: ClusterStatus | undefined;
     for (const status of statuses) {
       if (typeof status === 'string') return status;
@@ -274,13 +279,15 @@ export class Fleet {
       if (!isReady) return `${name} is not ready`;
       if (recordHash !== first.recordHash) return `${name} has another record than ${first.name}`;
       if (active.length !== this.members.length) return `${name} sees ${active.length} active members alive`;
-      if (!isMended) continue;
-      if (marks.dueCount > 0) return `${name} has ${marks.dueCount} marks that could be cleared`;
+      if (goal === 'members') continue;
+      if (marks.partitionsCount > 0) return `${name} has ${marks.partitionsCount} partitions marked`;
       if (partitions.foreign > 0) return `${name} holds ${partitions.foreign} partitions of others`;
+      if (goal === 'moved') continue;
+      if (marks.dueCount > 0) return `${name} has ${marks.dueCount} marks that could be cleared`;
       const unhealed = losses.find(({ isHealed }) => !isHealed);
       if (unhealed) return `a loss waits for ${unhealed.waitsFor.join(', ')}`;
     }
-    if (isMended) this.#unhealedCount = 0;
+    if (goal === 'mended') this.#unhealedCount = 0;
     return undefined;
   }
 }

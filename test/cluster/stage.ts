@@ -85,7 +85,7 @@ export class Stage {
   async begin(): Promise<void> {
     this.journal.begin('all start at once');
     await Promise.all(this.fleet.nodes.map((node) => node.start()));
-    await this.fleet.whole(false, wholeTimeoutMs);
+    await this.fleet.whole('members', wholeTimeoutMs);
     if (this.#load.hasPrometheus) this.#scraper = await Scraper.start(this.#root, this.fleet.nodes);
     this.#running = Promise.all([
       ...this.writers.map((writer) => writer.run()),
@@ -105,7 +105,7 @@ export class Stage {
     this.journal.begin('mending');
     for (const each of [...this.writers, ...this.checkers]) each.stop();
     await this.#running;
-    const mendedMs = await this.fleet.whole(true, mendedTimeoutMs);
+    const mendedMs = await this.fleet.whole('mended', mendedTimeoutMs);
     this.journal.note(`mended ${(mendedMs / 1000).toFixed(1)} s after the load ended`);
     this.journal.begin('everything, everywhere');
     await Promise.all(this.checkers.slice(0, 1).map((checker) => checker.everything()));
