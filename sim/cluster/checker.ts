@@ -19,6 +19,7 @@ export interface DeleteSeen {
 export type Promise6 =
   | 'lost'
   | 'phantom'
+  | 'twice'
   | 'undeleted'
   | 'pulled-back'
   | 'unequal'
@@ -40,6 +41,7 @@ export class Checker {
   samplesChecked = 0;
   readsChecked = 0;
   readsWarned = 0;
+  readsAloneChecked = 0;
   readonly deletes: DeleteSeen[] = [];
   /** Samples older than this need not be there any more. */
   expiredBeforeMs = Number.NEGATIVE_INFINITY;
@@ -75,6 +77,19 @@ export class Checker {
 
   fail(promise: Promise6, atMs: number, what: string): void {
     this.#fail(promise, atMs, what);
+  }
+
+  /** What single owners serve: no two of them give a sample of one series and time. */
+  onceAnswered(answers: readonly { from: string; samples: readonly Sample[] }[], nowMs: number, by: string): void {
+    this.readsAloneChecked++;
+    const holders = new Map<string, string>();
+    for (const { from, samples } of answers) {
+      for (const sample of samples) {
+        const holder = holders.get(keyOf(sample)) ?? from;
+        if (holder !== from) this.#fail('twice', nowMs, `${keyOf(sample)} from ${holder} and ${from} at ${by}`);
+        holders.set(keyOf(sample), holder);
+      }
+    }
   }
 
   /** An answer without warnings to a query over everything in [fromMs, toMs], asked at `askedMs`. */

@@ -13,6 +13,7 @@ import {
   type Place,
   type PlacedMember,
   Placement,
+  planAlone,
   planEverything,
   windowMs,
 } from '../../src/cluster/index.ts';
@@ -111,6 +112,7 @@ export class SimCluster {
   /** Stores that were lost, by wiping or removal. */
   readonly lostStores: string[] = [];
   writesCount = 0;
+  #readsCount = 0;
   writesFailed = 0;
   readonly #plant: Plant;
   readonly #seed: number;
@@ -286,10 +288,47 @@ export class SimCluster {
     return nodes[this.random.below(nodes.length || 1)];
   }
 
-  /** A query over everything or a part, at any node. */
+  /** A query over everything or a part, at any node; each fourth one takes what single owners serve, nothing twice. */
   read(isOracle = false): void {
     const node = this.#someNode();
-    if (node) void this.readAt(node, isOracle);
+    if (node && this.#readsCount++ % 4 === 3) void this.#readAlone(node);
+    else if (node) void this.readAt(node, isOracle);
+  }
+
+  async #readAlone(node: ClusterNode): Promise<void> {
+    const askedMs = this.world.nowMs;
+    let { fromMs, toMs } = { fromMs: startMs - 4 * windowMs, toMs: startMs + hourMs };
+    const selection = { fromMs, toMs, wanted: new Uint8Array(0) };
+    const reach = {
+      startMs: fromMs,
+      stepMs: minuteMs,
+      stepsCount: (toMs - fromMs) / minuteMs,
+      beforeMs: 0,
+      afterMs: 0,
+    };
+    try {
+      const { frames, warnings } = await node.read(selection, (input) => {
+        // Nobody reads itself first: the more nodes take part, the more can go wrong.
+        const plan = planAlone({ ...input, rank: () => 1 }, selection, reach);
+        ({ fromMs, toMs } = plan.selection ?? selection);
+        return plan;
+      });
+      if (warnings.length > 0) return;
+      this.world.trace(`read alone ${frames.length}`);
+      const by = `${node.state.name} from single owners ${frames.map(({ from }) => from).join(' ')}`;
+      const answers = frames.map(({ from, frame }) => ({ from, samples: decodeSamples(frame) }));
+      this.checker.onceAnswered(answers, this.world.nowMs, by);
+      this.checker.answered(
+        answers.flatMap(({ samples }) => samples),
+        fromMs,
+        toMs,
+        askedMs,
+        this.world.nowMs,
+        by,
+      );
+    } catch {
+      // No single owners, or the cluster is changing.
+    }
   }
 
   async readAt(node: ClusterNode, isOracle: boolean, mustBeComplete = false): Promise<void> {

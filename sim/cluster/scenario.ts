@@ -21,6 +21,7 @@ export interface Outcome {
   readonly samplesChecked: number;
   readonly readsChecked: number;
   readonly readsWarned: number;
+  readonly readsAloneChecked: number;
   readonly writesCount: number;
   readonly writesFailed: number;
   readonly framesCount: number;
@@ -273,6 +274,7 @@ export async function runScenario(seed: number, options: ScenarioOptions = {}): 
     samplesChecked: checker.samplesChecked,
     readsChecked: checker.readsChecked,
     readsWarned: checker.readsWarned,
+    readsAloneChecked: checker.readsAloneChecked,
     writesCount: cluster.writesCount,
     writesFailed: cluster.writesFailed,
     framesCount: network.framesCount,

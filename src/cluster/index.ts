@@ -1,5 +1,4 @@
 export * from './contracts.ts';
-export { nameOfStore } from './enter.ts';
 export { decisions, type Decisions, type OwnerToken, ownerToken, replicasCount } from './decisions.ts';
 export {
   decodeMetadata,
@@ -18,11 +17,13 @@ export {
   type NodeMetadata,
   type NodeState,
 } from './membership/index.ts';
-export { type ClusterCounters, ClusterNode, type ClusterNodeOptions, type ClusterPorts } from './node.ts';
+export { type ClusterCounters, ClusterNode, type ClusterNodeOptions, type ClusterPorts, nameOfStore } from './node.ts';
 export * from './peers/index.ts';
 export { partitionsCount, type PlacedMember, Placement } from './placement/index.ts';
 export {
   type ClusterRead,
+  mayBeServedAlone,
+  planAlone,
   planEverything,
   type PlanInput,
   planRead,

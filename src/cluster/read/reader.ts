@@ -2,10 +2,12 @@
 // of may lack what the mark's absence promises. All replies that are used were given under one view; another view, a dropped
 // partition or a node that fails in between begins the plan anew (read-stream.ts).
 import { hasCode, TimbalaError } from '../../base/index.ts';
-import type { NodeName, ReadSegment, Scope, Selection } from '../contracts.ts';
+import type { StepReach } from '../../promql/index.ts';
+import type { NodeName, ReadSegment, RecordHash, Scope, Selection } from '../contracts.ts';
 import type { Exchange } from '../exchange.ts';
 import type { NodeState } from '../state.ts';
 import type { ClusterTiming } from '../timing.ts';
+import { AloneMemory, planAlone } from './plan-alone.ts';
 import { partitionsIn, type PlanInput, PlanMemory, planRead, type ReadPlan } from './plan.ts';
 import { ReadOfPeer } from './read-of-peer.ts';
 import {
@@ -49,6 +51,17 @@ export interface ReadCounters {
   failedSources: number;
 }
 
+/** What was worked out of the marks under one view. */
+class ViewMemory {
+  readonly viewHash: RecordHash;
+  readonly plans = new PlanMemory();
+  readonly alone = new AloneMemory();
+
+  constructor(viewHash: RecordHash) {
+    this.viewHash = viewHash;
+  }
+}
+
 export class Reader {
   readonly counters: ReadCounters = {
     plans: 0,
@@ -66,7 +79,7 @@ export class Reader {
   readonly #partitionsCount: number;
   readonly #hurry: (scope: Scope) => void;
   readonly #surveyor: Surveyor;
-  #planned: { readonly viewHash: string; readonly memory: PlanMemory } = { viewHash: '', memory: new PlanMemory() };
+  #remembered = new ViewMemory('');
 
   constructor(
     state: NodeState,
@@ -89,7 +102,10 @@ export class Reader {
   }
 
   /** A read whose own share the caller reads itself, from the node's storage. */
-  open(selection: Selection, { deadlineMs, plan = (input) => this.#planRead(input) }: ReadOptions): ReadStream {
+  open(
+    selection: Selection,
+    { deadlineMs, plan = (input) => planRead(input, this.#memory.plans) }: ReadOptions,
+  ): ReadStream {
     const host: ReadHost = {
       clock: this.#state.clock,
       plan: (excluded) => this.#plan(selection, excluded, plan),
@@ -100,6 +116,15 @@ export class Reader {
       open: (planned, from, signal) => new ReadOfPeer(this.#state, this.#exchange, this.#timing, planned, from, signal),
     };
     return new ClusterReadStream(host, deadlineMs);
+  }
+
+  /**
+   * A read that may count nothing twice: of the longest stretch of the selection that single owners serve, each partition from
+   * one node. The `plan` event tells the stretch. `next` throws READ_NOT_SHARED where it is not worth it.
+   */
+  openAlone(selection: Selection, reach: StepReach, deadlineMs: number): ReadStream {
+    const plan = (input: PlanInput): ReadPlan => planAlone(input, selection, reach, this.#memory.alone);
+    return this.open(selection, { deadlineMs, plan });
   }
 
   /** All of a read, the own share through the store. Errors as ReadStream.next. */
@@ -171,10 +196,11 @@ export class Reader {
     };
   }
 
-  #planRead(input: PlanInput): ReadPlan {
-    const viewHash = this.#state.view.hash;
-    if (this.#planned.viewHash !== viewHash) this.#planned = { viewHash, memory: new PlanMemory() };
-    return planRead(input, this.#planned.memory);
+  /** Plans of the current view. */
+  get #memory(): ViewMemory {
+    const { hash } = this.#state.view;
+    if (this.#remembered.viewHash !== hash) this.#remembered = new ViewMemory(hash);
+    return this.#remembered;
   }
 
   #demandView(viewHash: string): void {
