@@ -67,7 +67,7 @@ export class GossipCluster {
       ...options,
     });
     this.nodes.set(name, node);
-    node.remember(seeds.map((seed) => ({ host: this.hostOf(seed), port })));
+    await node.setPeers(seeds.map((seed) => ({ host: this.hostOf(seed), port })));
     return node;
   }
 

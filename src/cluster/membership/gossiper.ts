@@ -121,6 +121,8 @@ export class Gossiper {
   readonly #leaveWaiters: (() => void)[] = [];
   /** By `host:port`. */
   readonly #peers = new Map<string, GossipPeer>();
+  /** What they stood for when they were last resolved. */
+  #named: readonly NetworkAddress[] = [];
   #resolveTimer: Timer | undefined;
   #isStopped = false;
 
@@ -204,9 +206,9 @@ export class Gossiper {
           this.#contacts.set(text, [...(this.#contacts.get(text) ?? []), resolve]);
         }),
     );
-    // Contacts first: 'addresses' alone would try one of them too.
+    // Contacts first: naming alone would try one of them too.
     this.#step({ kind: 'contact', addresses });
-    this.remember(addresses);
+    this.#nameAddresses([...this.#named, ...addresses]);
     const errors = await Promise.all(answers);
     return errors.filter((error) => error === undefined).length;
   }
@@ -217,21 +219,23 @@ export class Gossiper {
     this.#resolveTimer = this.#ports.clock.setTimer(resolveIntervalMs, () => void this.#resolveAgain());
   }
 
+  /**
+   * Places where members may be, in place of those that were named before; tried now and then as long as no member is known
+   * there. Names are resolved now, which is waited for, and every 30 s.
+   */
+  async setPeers(peers: readonly GossipPeer[]): Promise<void> {
+    this.#peers.clear();
+    for (const peer of peers) this.#peers.set(addressText(peer), peer);
+    await this.#resolveAgain();
+  }
+
   async #resolveAgain(): Promise<void> {
-    const addresses = await this.#resolve([...this.#peers.values()]);
-    this.remember(addresses);
+    this.#nameAddresses(await this.#resolve([...this.#peers.values()]));
     this.#setResolveTimer();
   }
 
-  /** Places where members may be, in place of those that were named before; names are resolved now and every 30 s. */
-  setPeers(peers: readonly GossipPeer[]): void {
-    this.#peers.clear();
-    for (const peer of peers) this.#peers.set(addressText(peer), peer);
-    void this.#resolveAgain();
-  }
-
-  /** Addresses at which members may be found; tried now and then as long as none is known there. */
-  remember(addresses: readonly NetworkAddress[]): void {
+  #nameAddresses(addresses: readonly NetworkAddress[]): void {
+    this.#named = addresses;
     this.#step({ kind: 'addresses', addresses });
   }
 

@@ -3,7 +3,7 @@
 // suspect beats alive. What changed our mind is passed on; what did not is not, so that news dies out.
 import { hostOf, addressText, networkAddressOf } from './address.ts';
 import { type Accusation, type Alive, type NodeReport, type WireAddress } from './messages.ts';
-import { isGone, type Member, membersMax, nodeStateNames, reconnectAddressesMax, spokenVersion } from './state.ts';
+import { addressesMax, isGone, type Member, membersMax, nodeStateNames, spokenVersion } from './state.ts';
 import { nameHash } from './summary.ts';
 import { confirmSuspicion, startSuspicion } from './suspicion.ts';
 import { broadcast, knowsOthers, memberChanged, notice, type Turn } from './turn.ts';
@@ -98,7 +98,6 @@ function addMember(turn: Turn, about: About, isNews: boolean): void {
   const displaced = state.order[place];
   state.order[place] = member;
   if (displaced) state.order.push(displaced);
-  state.reconnectAddresses.delete(addressText(networkAddressOf(member.address)));
   if (isNews) broadcast(turn, member.name, aliveMessage(member));
   memberChanged(turn, 'joined', member);
 }
@@ -118,7 +117,6 @@ function reviveMember(turn: Turn, member: Member, about: About): void {
     member.state = 'alive';
     member.changedMs = nowMs;
   }
-  state.reconnectAddresses.delete(addressText(networkAddressOf(member.address)));
   broadcast(turn, member.name, aliveMessage(member));
   if (before === 'dead' || before === 'left') memberChanged(turn, 'joined', member);
   else if (before === 'suspect') memberChanged(turn, 'recovered', member);
@@ -196,10 +194,10 @@ function onlyAccusation({ incarnation, node, from }: Omit<Accusation, 'kind'>): 
 }
 
 /** The dead may be cut off and come back by themselves: their address is tried now and then. */
-function rememberAddress({ state }: Turn, member: Member): void {
+function rememberAddress({ state, nowMs }: Turn, member: Member): void {
   const address = networkAddressOf(member.address);
-  if (state.reconnectAddresses.size < reconnectAddressesMax) {
-    state.reconnectAddresses.set(addressText(address), address);
+  if (state.deadAddresses.size < addressesMax) {
+    state.deadAddresses.set(addressText(address), { address, sinceMs: nowMs });
   }
 }
 

@@ -1,5 +1,5 @@
 // What a node knows and is waiting for: the state that `step` works on. Plain data, changed by nothing but `step`.
-import { TimbalaError } from '../../base/index.ts';
+import { dayMs, TimbalaError } from '../../base/index.ts';
 import type { NetworkAddress } from '../../ports/index.ts';
 import { networkAddressOf, wireAddressOf } from './address.ts';
 import { BroadcastQueue } from './broadcasts.ts';
@@ -46,6 +46,8 @@ export const defaultTiming = {
   reconnectIntervalMs: 15_000,
   /** The same while we know of nobody else. */
   aloneReconnectIntervalMs: 1_000,
+  /** Where a member has died is tried for so long; where one is named, for ever. */
+  deadAddressMs: dayMs,
 };
 export type GossipTiming = Readonly<typeof defaultTiming>;
 
@@ -53,8 +55,8 @@ export type GossipTiming = Readonly<typeof defaultTiming>;
 export const membersMax = 16_384;
 /** Indirect probes for others at a time. */
 export const relaysMax = 1_024;
-/** Addresses to try again at most. */
-export const reconnectAddressesMax = 1_024;
+/** Addresses to try again at most: those that are named, and those of the dead. */
+export const addressesMax = 1_024;
 
 export interface Member {
   readonly name: string;
@@ -114,8 +116,10 @@ export interface MembershipState {
   reconcileAtMs: number;
   /** …and not so soon again, if that does not mend it. */
   reconcileWaitMs: number;
-  /** Where members are or were, by text: seeds, what the caller told, and the dead. */
-  readonly reconnectAddresses: Map<string, NetworkAddress>;
+  /** Where the caller says that members may be, by text. */
+  readonly namedAddresses: Map<string, NetworkAddress>;
+  /** Where members have died, by text. */
+  readonly deadAddresses: Map<string, { readonly address: NetworkAddress; readonly sinceMs: number }>;
   readonly exchanges: Map<number, Exchange>;
   lastExchange: number;
   lastSequence: number;
@@ -171,7 +175,8 @@ export function createState(
     reconnectAtMs: nowMs,
     reconcileAtMs: nowMs,
     reconcileWaitMs: full.reconcileIntervalMs,
-    reconnectAddresses: new Map(),
+    namedAddresses: new Map(),
+    deadAddresses: new Map(),
     exchanges: new Map(),
     lastExchange: 0,
     lastSequence: 0,

@@ -605,9 +605,31 @@ suite('exchanges of all that is known', () => {
     const message: StreamMessage = { kind: 'pushPull', isJoin: true, nodes: [reportOf('a', 0)] };
     bench.do({ kind: 'answer', exchange: bench.opened().at(-1)?.exchange ?? 0, message });
     assert.equal(bench.stateOf('a'), 'alive');
-    assert.equal(bench.state.reconnectAddresses.size, 0);
     const contacted = bench.effects.filter((effect) => effect.kind === 'contacted').map(({ error }) => error);
     assert.deepEqual(contacted, ['refused', undefined]);
+    bench.effects.length = 0;
+    bench.state.reconnectAtMs = bench.nowMs;
+    bench.do({ kind: 'tick' });
+    assert.deepEqual(bench.opened(), [], 'no more');
+  });
+
+  test('only addresses that are still named are tried, and those of the dead for a day', () => {
+    const bench = new Bench('ab', { pushPullIntervalMs: 1e12 });
+    const tried = (): string[] => {
+      bench.effects.length = 0;
+      for (let i = 0; i < 20; i++) {
+        bench.state.reconnectAtMs = bench.nowMs;
+        bench.do({ kind: 'tick' });
+      }
+      return [...new Set(bench.opened().map(({ to }) => to.host))].toSorted();
+    };
+    bench.hear({ kind: 'dead', node: 'a', incarnation: 1, from: 'b' });
+    bench.do({ kind: 'addresses', addresses: [networkAddress('x'), networkAddress('b')] });
+    assert.deepEqual(tried(), [hostOf('x'), hostOf('a')]);
+    bench.do({ kind: 'addresses', addresses: [networkAddress('y')] });
+    assert.deepEqual(tried(), [hostOf('y'), hostOf('a')]);
+    bench.nowMs += 24 * 3_600_000 + 1;
+    assert.deepEqual(tried(), [hostOf('y')]);
   });
 
   test('the dead are tried again, so that a healed split is one cluster', () => {

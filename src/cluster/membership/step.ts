@@ -15,7 +15,7 @@ import {
   receiveStreamAck,
 } from './probe.ts';
 import { aliveMessage, changeAwareness, learnAlive, learnDead, learnSuspect, mergeReports } from './rules.ts';
-import { isGone, type MembershipState, nextWakeMs, reconnectAddressesMax, requireMetadata } from './state.ts';
+import { addressesMax, isGone, type MembershipState, nextWakeMs, requireMetadata } from './state.ts';
 import {
   announced,
   broadcast,
@@ -38,7 +38,7 @@ export type MembershipEvent =
   /** What came back on a stream that an `open` effect asked for. */
   | { readonly kind: 'answer'; readonly exchange: number; readonly message: StreamMessage }
   | { readonly kind: 'failure'; readonly exchange: number; readonly reason: string }
-  /** Where members are or may be, seeds among them; tried at once while we know of nobody. */
+  /** Where members may be, in place of what was named before; one is tried at once while we know of nobody. */
   | { readonly kind: 'addresses'; readonly addresses: readonly NetworkAddress[] }
   /** An exchange with each of these, at once. */
   | { readonly kind: 'contact'; readonly addresses: readonly NetworkAddress[] }
@@ -72,7 +72,7 @@ export function step(
       endExchange(turn, event.exchange, event.reason);
       break;
     case 'addresses':
-      addAddresses(turn, event.addresses);
+      nameAddresses(turn, event.addresses);
       break;
     case 'contact':
       for (const address of event.addresses) openPushPull(turn, address, true);
@@ -149,26 +149,29 @@ function gossip(turn: Turn): void {
   state.gossipAtMs = state.broadcasts.length > 0 ? nowMs + timing.gossipIntervalMs : undefined;
 }
 
-/** Tries one address at which no member is known: a seed that was not up, or the other side of a split. */
+/**
+ * Tries one address at which no member is known: a seed that was not up, or the other side of a split. One where somebody
+ * answers who advertises another address is tried again: it may be a balancer in front of several.
+ */
 function reconnect(turn: Turn): void {
-  const { state, random } = turn;
-  if (state.isLeaving || state.reconnectAddresses.size === 0) return;
-  const addresses = [...state.reconnectAddresses.values()];
-  const address = addresses[Math.floor(random.float() * addresses.length)];
+  const { state, nowMs, random } = turn;
+  if (state.isLeaving) return;
+  for (const [text, { sinceMs }] of state.deadAddresses) {
+    if (nowMs - sinceMs > state.timing.deadAddressMs) state.deadAddresses.delete(text);
+  }
+  const dead = [...state.deadAddresses].map(([text, { address }]): [string, NetworkAddress] => [text, address]);
+  const absent = new Map([...state.namedAddresses, ...dead]);
+  for (const member of state.order) {
+    if (!isGone(member)) absent.delete(addressText(networkAddressOf(member.address)));
+  }
+  const address = [...absent.values()][Math.floor(random.float() * absent.size)];
   if (address) openPushPull(turn, address, true);
 }
 
-function addAddresses(turn: Turn, addresses: readonly NetworkAddress[]): void {
+function nameAddresses(turn: Turn, addresses: readonly NetworkAddress[]): void {
   const { state } = turn;
-  const known = new Set(
-    state.order.filter((member) => !isGone(member)).map(({ address }) => addressText(networkAddressOf(address))),
-  );
-  for (const address of addresses) {
-    const text = addressText(address);
-    if (!known.has(text) && state.reconnectAddresses.size < reconnectAddressesMax) {
-      state.reconnectAddresses.set(text, address);
-    }
-  }
+  state.namedAddresses.clear();
+  for (const address of addresses.slice(0, addressesMax)) state.namedAddresses.set(addressText(address), address);
   if (!knowsOthers(state)) state.reconnectAtMs = turn.nowMs;
 }
 
@@ -235,16 +238,7 @@ function endExchange(turn: Turn, id: number, error: string | undefined): void {
   const exchange = state.exchanges.get(id);
   if (!exchange) return;
   state.exchanges.delete(id);
-  if (exchange.pingSequence !== undefined) return;
-  effects.push({ kind: 'contacted', address: exchange.to, error });
-  if (error !== undefined) return;
-  // Whoever answered is a member now. Where it advertises another address this one is kept, and tried again: it may be a
-  // name or a balancer in front of several.
-  const text = addressText(exchange.to);
-  const isMember = state.order.some(
-    (member) => !isGone(member) && addressText(networkAddressOf(member.address)) === text,
-  );
-  if (isMember) state.reconnectAddresses.delete(text);
+  if (exchange.pingSequence === undefined) effects.push({ kind: 'contacted', address: exchange.to, error });
 }
 
 function leave(turn: Turn): void {

@@ -114,7 +114,7 @@ export class Asking {
 
   /** The connection has ended. */
   end(error: TimbalaError): void {
-    for (const id of [...this.#pending.keys()]) this.fail(id, error);
+    for (const id of this.#pending.keys()) this.fail(id, error);
   }
 
   #settle(id: number): Pending | undefined {
