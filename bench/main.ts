@@ -1,11 +1,14 @@
 // `npm run bench -- ingest|query|storage|replay|all [options]`: benchmarks beside the peers whose binaries are found; prints
-// markdown tables. `placement` needs no servers. See docs/benchmarks.md.
+// markdown tables. `cluster` and `cluster-growth` start nodes of this repository only, `placement` needs no servers. See
+// docs/benchmarks.md.
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { removeDirectory, temporaryDirectory } from '../test/support/processes.ts';
 import { repositoryRoot } from '../test/support/servers.ts';
+import { aloneName, benchCluster, clusterName } from './cluster.ts';
+import { benchClusterGrowth, growthServer } from './cluster-growth.ts';
 import { benchIngest } from './ingest.ts';
-import { findPeers } from './peers.ts';
+import { findPeers, type Peer } from './peers.ts';
 import { benchPlacement } from './placement.ts';
 import { benchQueryLatency } from './query.ts';
 import { benchReplay } from './replay.ts';
@@ -14,11 +17,12 @@ import type { BenchOptions } from './run.ts';
 import { benchStorage } from './storage.ts';
 
 const usage = `usage: npm run bench -- ingest|query|storage|replay|all [options]
+       npm run bench -- cluster|cluster-growth [options]
        npm run bench -- placement
   --prometheus=PROGRAM       a Prometheus 3 (default: prometheus on PATH)
   --victoriametrics=PROGRAM  a single-node VictoriaMetrics (default: victoria-metrics on PATH)
   --only=NAME[,NAME]         timbala, prometheus, victoriametrics
-  --scenario=PATTERN         of ingest: only scenarios whose name matches this regular expression
+  --scenario=PATTERN         of ingest and cluster: only scenarios whose name matches this regular expression
   --scale=FACTOR             0.1: a tenth of the load (default 1)
   --rounds=N                 interleaved rounds, of which the median counts (default 3)
   --connections=N            of the sender (default 4)
@@ -43,21 +47,36 @@ const { values: flags, positionals } = parseArgs({
   },
 });
 
-const benchmarks: Readonly<Record<string, (options: BenchOptions) => Promise<Row[]>>> = {
+const besidePeers: Readonly<Record<string, (options: BenchOptions) => Promise<Row[]>>> = {
   ingest: async (options) => (await benchIngest(options, new RegExp(flags.scenario, 'i'))).rows(),
   query: benchQueryLatency,
   storage: async (options) => (await benchStorage(options)).rows(),
   replay: async (options) => (await benchReplay(options)).rows(),
 };
 
+/** Benchmarks of whole clusters: what they start stands in their table's columns, the first compared with the others. */
+const ofClusters: Readonly<
+  Record<string, { readonly servers: readonly string[]; run(options: BenchOptions): Promise<Row[]> }>
+> = {
+  cluster: {
+    servers: [clusterName, aloneName],
+    run: (options) => benchCluster(options, new RegExp(flags.scenario, 'i')),
+  },
+  'cluster-growth': { servers: [growthServer], run: benchClusterGrowth },
+};
+
+function peers(): Peer[] {
+  return findPeers({
+    prometheus: flags.prometheus,
+    victoriaMetrics: flags.victoriametrics,
+    only: flags.only.split(',').filter(Boolean),
+  });
+}
+
 async function run(names: readonly string[]): Promise<void> {
   const workDirectory = flags.directory ? resolve(flags.directory) : temporaryDirectory('bench');
   const options: BenchOptions = {
-    peers: findPeers({
-      prometheus: flags.prometheus,
-      victoriaMetrics: flags.victoriametrics,
-      only: flags.only.split(',').filter(Boolean),
-    }),
+    peers: names.some((name) => name in besidePeers) ? peers() : [],
     workDirectory,
     seed: Number(flags.seed),
     scale: Number(flags.scale),
@@ -68,9 +87,11 @@ async function run(names: readonly string[]): Promise<void> {
   const servers = options.peers.map(({ name }) => name);
   try {
     for (const name of names) {
-      const rows = await benchmarks[name]?.(options);
+      const ofCluster = ofClusters[name];
+      const rows = await (ofCluster ? ofCluster.run(options) : besidePeers[name]?.(options));
       console.log(`\n${name}, scale ${options.scale}, seed ${options.seed}; ${machine()}\n`);
-      console.log(ratioTable(servers, rows ?? []));
+      const columns = ofCluster?.servers ?? servers;
+      console.log(ratioTable(columns, rows ?? [], ofCluster ? columns[0] : undefined));
     }
   } finally {
     if (!flags.directory) removeDirectory(workDirectory);
@@ -81,8 +102,8 @@ if (positionals[0] === 'placement') {
   benchPlacement();
   process.exit();
 }
-const chosen = positionals[0] === 'all' ? Object.keys(benchmarks) : positionals;
-if (flags.help || chosen.length === 0 || chosen.some((name) => !(name in benchmarks))) {
+const chosen = positionals[0] === 'all' ? Object.keys(besidePeers) : positionals;
+if (flags.help || chosen.length === 0 || chosen.some((name) => !(name in besidePeers || name in ofClusters))) {
   console.error(usage);
   process.exit(flags.help ? 0 : 2);
 }

@@ -15,7 +15,7 @@ const quietTimeoutMs = 120 * secondMs;
 const warmUpRounds = 3;
 const roundsPerQuery = 5;
 
-interface BenchQuery {
+export interface BenchQuery {
   readonly text: string;
   /** 0: an instant query at the end. */
   readonly rangeMs: number;
@@ -43,6 +43,11 @@ export const benchQueries: readonly BenchQuery[] = [
   { text: 'count({handler=~"/api/v1/resource/(1|2|3).*", job="node-exporter"})', ...sixHours },
   { text: 'sum by (pod)(rate(http_requests_total[5m]))', rangeMs: 0, stepMs: 0 },
 ];
+
+/** As it stands in a table. */
+export function queryName(benchmark: string, index: number, query: BenchQuery): string {
+  return `${benchmark}.${index + 1} \`${query.text.replaceAll('|', '\\|')}\``;
+}
 
 function pathOf(query: BenchQuery, endMs: number): string {
   const end = String(endMs / 1000);
@@ -96,14 +101,14 @@ interface NamedClient {
   readonly client: Client;
 }
 
-async function measureQuery(
+export async function measureQuery(
   query: BenchQuery,
   what: string,
   endMs: number,
   clients: readonly NamedClient[],
   into: Measurements,
 ): Promise<void> {
-  progress(`Q1: ${query.text}`);
+  progress(what);
   const path = pathOf(query, endMs);
   // Unmeasured: first reads from disk, and code that has yet to be compiled in each of our query workers.
   const extents = new Map<string, string>();
@@ -141,21 +146,20 @@ export async function benchQueryLatency(options: BenchOptions): Promise<Row[]> {
     }
     const measurements = new Measurements();
     for (const [index, query] of benchQueries.entries()) {
-      const what = `Q1.${index + 1} \`${query.text.replaceAll('|', '\\|')}\``;
-      await measureQuery(query, what, endMs, clients, measurements);
+      await measureQuery(query, queryName('Q1', index, query), endMs, clients, measurements);
     }
     await Promise.all(clients.map(({ client }) => client.close()));
-    return withGeometricMean(measurements.rows());
+    return withGeometricMean('Q1', measurements.rows());
   } finally {
     for (const server of servers) await server.kill();
   }
 }
 
-function withGeometricMean(rows: readonly Row[]): Row[] {
+export function withGeometricMean(benchmark: string, rows: readonly Row[]): Row[] {
   const servers = [...new Set(rows.flatMap(({ figures }) => [...figures.keys()]))];
   const means = servers.map((server) => {
     const values = rows.map(({ figures }) => figures.get(server) ?? Number.NaN);
     return [server, geometricMean(values)] as const;
   });
-  return [...rows, { what: 'Q1 geometric mean', unit: 'ms', figures: new Map(means) }];
+  return [...rows, { what: `${benchmark} geometric mean`, unit: 'ms', figures: new Map(means) }];
 }

@@ -12,7 +12,7 @@ if (chosen.length === 0) {
   const checks = spawnSync(process.execPath, ['scripts/check.mjs'], { cwd: root, stdio: 'inherit' });
   if (checks.status !== 0) process.exit(checks.status ?? 1);
 }
-const folders = chosen.length > 0 ? chosen : ['src', 'sim', 'test', 'bench', 'scripts'];
+const folders = chosen.length > 0 ? chosen : ['src', 'sim', 'test', 'bench', 'demo', 'scripts'];
 const files = folders.flatMap((folder) =>
   /\.m?ts$/.test(folder) ? [folder] : globSync(`${folder}/**/*.test.{ts,mjs}`, { cwd: root }),
 );

@@ -50,7 +50,7 @@ function sourceFiles() {
     encoding: 'utf8',
   });
   return [...new Set(listed.stdout.split('\n'))]
-    .filter((file) => /^(?:src|sim|test|bench|kernels)\/.*\.ts$/.test(file))
+    .filter((file) => /^(?:src|sim|test|bench|demo|kernels)\/.*\.ts$/.test(file))
     .sort();
 }
 

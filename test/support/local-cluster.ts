@@ -3,6 +3,7 @@
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ClusterStatus } from '../../src/cluster/index.ts';
 import { freePort, type LaunchOptions, ServerProcess } from './processes.ts';
 import { timbalaLaunch } from './servers.ts';
 
@@ -12,29 +13,6 @@ const pollMs = 50;
 /** Below the ports that systems hand out by themselves, so that nobody gets one of ours while its node is down. */
 const gossipPortMin = 20_000;
 const gossipPortMax = 32_000;
-
-/** What callers here read of `GET /api/v1/status/cluster` (docs/operating/cluster.md describes all of it). */
-export interface ClusterStatus {
-  readonly clusterId: string;
-  readonly name: string;
-  readonly state: string;
-  readonly isReady: boolean;
-  readonly recordHash: string;
-  readonly members: readonly {
-    readonly name: string;
-    readonly state: string;
-    readonly store: string;
-    readonly isSelf: boolean;
-    readonly isAlive: boolean;
-  }[];
-  readonly losses: readonly {
-    readonly store: string;
-    readonly isHealed: boolean;
-    readonly waitsFor: readonly string[];
-  }[];
-  /** `dueCount`: those that can be compared now. The others are of windows that are still being written. */
-  readonly marks: { readonly pairsCount: number; readonly partitionsCount: number; readonly dueCount: number };
-}
 
 function listen(port: number): Promise<Server | undefined> {
   return new Promise((resolve) => {
@@ -121,13 +99,16 @@ export class LocalNode {
     await this.#process?.stop();
   }
 
-  /** Undefined where the node does not answer. */
+  /** Undefined where the node does not answer, or has not found its cluster yet. */
   async status(): Promise<ClusterStatus | undefined> {
     try {
       const signal = AbortSignal.timeout(statusTimeoutMs);
       const response = await fetch(`${this.url}/api/v1/status/cluster`, { signal });
       if (!response.ok) return undefined;
-      return ((await response.json()) as { data: ClusterStatus }).data;
+      const { data } = (await response.json()) as {
+        data: ClusterStatus | (Partial<ClusterStatus> & { marks?: never });
+      };
+      return data.marks ? data : undefined;
     } catch {
       return undefined;
     }

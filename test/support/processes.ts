@@ -136,14 +136,14 @@ export class ServerProcess {
     return memoryUsage(this.pid);
   }
 
-  /** Waits until the server has used less than 3 % of a core for a second, or `timeoutMs` have passed. */
-  async quiet(timeoutMs: number): Promise<void> {
+  /** Waits until the server has used less than a share of a core for a second, or `timeoutMs` have passed. */
+  async quiet(timeoutMs: number, coreShareMax = 0.03): Promise<void> {
     const deadline = performance.now() + timeoutMs;
     let before = this.cpuSeconds();
     while (performance.now() < deadline) {
       await sleep(quietWindowMs);
       const now = this.cpuSeconds();
-      if (now - before < (0.03 * quietWindowMs) / 1000) return;
+      if (now - before < (coreShareMax * quietWindowMs) / 1000) return;
       before = now;
     }
   }
