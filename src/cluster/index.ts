@@ -1,4 +1,5 @@
 export * from './contracts.ts';
+export { nameOfStore } from './enter.ts';
 export { decisions, type Decisions, type OwnerToken, ownerToken, replicasCount } from './decisions.ts';
 export {
   decodeMetadata,
@@ -17,7 +18,7 @@ export {
   type NodeMetadata,
   type NodeState,
 } from './membership/index.ts';
-export { type ClusterCounters, ClusterNode, type ClusterNodeOptions, type ClusterPorts, nameOfStore } from './node.ts';
+export { type ClusterCounters, ClusterNode, type ClusterNodeOptions, type ClusterPorts } from './node.ts';
 export * from './peers/index.ts';
 export { partitionsCount, type PlacedMember, Placement } from './placement/index.ts';
 export {

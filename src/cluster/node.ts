@@ -1,16 +1,17 @@
 // One node of a cluster: its state, its share of every protocol, and its life: founding or joining a cluster, coming back to
 // one, leaving it. Everything outside is a port, so that the simulator runs whole clusters of these in one thread.
-import { errorMessage, hasCode, TimbalaError } from '../base/index.ts';
+import { errorMessage, TimbalaError } from '../base/index.ts';
 import type { Clock, Log, Random, Timer } from '../ports/index.ts';
 import type { StepReach } from '../promql/index.ts';
 import type { DecodedWrite, DeleteRequest, LocalStore, NodeName, PeerLinks, Selection } from './contracts.ts';
 import { decisions, type Decisions, type OwnerToken, ownerToken, replicasCount } from './decisions.ts';
-import { answerWithoutCluster, Exchange, fetchRecord, type Question } from './exchange.ts';
+import { recordAtStart } from './enter.ts';
+import { Exchange, type Question } from './exchange.ts';
 import { nothing } from './messages.ts';
 import type { PlanInput, ReadPlan } from './read/index.ts';
 import { type ClusterRead, type ReadCounters, Reader, type ReadOptions, type ReadStream } from './read/index.ts';
 import { Dropper } from './rebalance/index.ts';
-import { acksAlone, ClusterRecord, type Member, soleActive } from './record/index.ts';
+import type { ClusterRecord } from './record/index.ts';
 import { Backoff, createRepairCounters, Pacer, RepairAnswerer, type RepairCounters, Repairer } from './repair/index.ts';
 import { type WriteCounters, Writer } from './replicate/index.ts';
 import { NodeState } from './state.ts';
@@ -44,12 +45,6 @@ export interface ClusterPorts {
   readonly isAlive?: Liveness;
   /** Called with the record that a start finds or makes, and with every one that comes into force. */
   readonly onRecord?: (record: ClusterRecord) => void;
-}
-
-/** The name under which the cluster's record has a store: an address may change, the name stays. Undefined: in no record. */
-export async function nameOfStore(store: Pick<LocalStore, 'id' | 'loadState'>): Promise<NodeName | undefined> {
-  const saved = await store.loadState('record');
-  return saved && ClusterRecord.decode(saved).entries.find((member) => member.store === store.id)?.name;
 }
 
 export class ClusterNode {
@@ -118,18 +113,13 @@ export class ClusterNode {
   }
 
   /**
-   * Brings a node up: from its own record where it has one; otherwise it joins the cluster of a peer, or founds one.
+   * Brings a node up: from its own record where that has its store; otherwise it joins the cluster of a peer, or founds one.
    * Resolves when it takes part (the log may still be replayed, a join still be confirmed). Throws CLUSTER_NOT_FOUND where
    * no peer knows a cluster and this node is not the one to found it: to be tried again.
    */
   static async start(options: ClusterNodeOptions, ports: ClusterPorts): Promise<ClusterNode> {
     const timing = { ...defaultClusterTiming, ...options.timing };
-    const saved = await ports.store.loadState('record');
-    let record = saved && ClusterRecord.decode(saved);
-    if (!record?.member(options.name)) {
-      record = await enterCluster(options, ports, timing);
-      await ports.store.saveState('record', record.encode());
-    }
+    const record = await recordAtStart(options, ports, timing);
     const node = new ClusterNode(options, ports, timing, record);
     await node.state.load();
     // Name, zone and weight are settled at joining; where the node listens is not.
@@ -298,74 +288,4 @@ export interface ClusterCounters {
 function addressesOf(record: ClusterRecord, self: NodeName): Map<NodeName, string> {
   const others = record.entries.filter(({ name, state }) => name !== self && state !== 'left');
   return new Map(others.map(({ name, address }) => [name, address]));
-}
-
-/** The record of a cluster with this node in it as `joining`, or of a new one. */
-async function enterCluster(
-  options: ClusterNodeOptions,
-  ports: ClusterPorts,
-  timing: ClusterTiming,
-): Promise<ClusterRecord> {
-  const { address, peers } = options;
-  const failures: string[] = [];
-  const others = peers.filter((peer) => peer !== address);
-  let withoutClusterCount = 0;
-  // Their names are in the record that they will give.
-  ports.links.setAddresses(new Map(others.map((peer) => [peer, peer])));
-  answerWithoutCluster(ports.links, ports.store.id);
-  for (const peer of others) {
-    try {
-      return joined(await fetchRecord(ports.links, peer, timing.askDeadlineMs), options, ports.store.id);
-    } catch (error) {
-      if (hasCode(error, 'CLUSTER_NONE')) withoutClusterCount++;
-      failures.push(errorMessage(error));
-    }
-  }
-  // Of nodes that start together, the first by address founds the cluster that the others join; but only when every one of them
-  // says that it is of none. Silence says nothing: a wiped node that is cut off would found a second cluster.
-  if (withoutClusterCount === others.length && others.every((peer) => address < peer)) return founded(options, ports);
-  throw new TimbalaError('CLUSTER_NOT_FOUND', `no peer knows a cluster to join (${failures.join('; ')}); trying again`);
-}
-
-function founded(options: ClusterNodeOptions, ports: ClusterPorts): ClusterRecord {
-  const id = new Uint8Array(16);
-  ports.random.fill(id);
-  const clusterId = Array.from(id, (byte) => byte.toString(16).padStart(2, '0')).join('');
-  return ClusterRecord.empty(clusterId).with({
-    ...ownEntry(options, ports.store.id),
-    state: 'active',
-    // With peers it acknowledges nothing before another is active.
-    alone: options.peers.length === 0 ? acksAlone : soleActive,
-  });
-}
-
-function joined(record: ClusterRecord, options: ClusterNodeOptions, store: string): ClusterRecord {
-  const previous = record.member(options.name);
-  const lost = previous && previous.state !== 'left' ? [previous.store] : [];
-  const losses = [...new Set([...(previous?.losses ?? []), ...lost])].sort();
-  return record.with({
-    ...ownEntry(options, store),
-    version: (previous?.version ?? 0) + 1,
-    losses,
-    // It holds nothing, so it has nothing to say about what was lost before it came.
-    cleared: [...new Set([...record.losses, ...lost])].sort(),
-  });
-}
-
-function ownEntry(options: ClusterNodeOptions, store: string): Member {
-  const { name, address, zone, weight } = options;
-  return {
-    name,
-    store,
-    state: 'joining',
-    version: 1,
-    address,
-    zone,
-    weight,
-    format: 1,
-    alone: 0,
-    losses: [],
-    cleared: [],
-    rest: new Uint8Array(0),
-  };
 }
