@@ -54,8 +54,13 @@ export function timeParameter(context: QueryContext, call: ApiCall, name: string
 }
 
 /** As `timeParameter`, `fallbackMs` where it is not set; Prometheus words the error differently there. */
-export function optionalTimeParameter(context: QueryContext, call: ApiCall, name: string, fallbackMs: number): number {
-  const text = call.parameters.get(name);
+export function optionalTimeParameter(
+  context: Pick<QueryContext, 'numbers'>,
+  { parameters }: Pick<ApiCall, 'parameters'>,
+  name: string,
+  fallbackMs: number,
+): number {
+  const text = parameters.get(name);
   if (text === '') return fallbackMs;
   try {
     return context.numbers.parseTimestampMs(text);

@@ -5,6 +5,7 @@ import type { LabelRequest } from '../promql/index.ts';
 import { type AnswerChunks, type ApiCall, completeness, optionalTimeParameter, type QueryContext } from './call.ts';
 import { ApiError, invalidParameter } from './errors.ts';
 import { JsonWriter, labelsJson } from './json-writer.ts';
+import type { Parameters } from './parameters.ts';
 import { truncatedWarning } from './query.ts';
 import { annotationsJson } from './result-json.ts';
 
@@ -48,9 +49,20 @@ function labelRequest(
 ): LabelRequest {
   const startMs = optionalTimeParameter(context, call, 'start', Number.MIN_SAFE_INTEGER);
   const endMs = optionalTimeParameter(context, call, 'end', Number.MAX_SAFE_INTEGER);
-  const selectors = call.parameters.all('match[]').map((text) => {
+  const selectors = selectorsParameter(context.parse, call.parameters, selectorError);
+  // One more tells whether the limit cuts.
+  return { selectors, startMs, endMs, limit: limit === undefined ? undefined : limit + 1 };
+}
+
+/** What `match[]` says, each a list of matchers that must all hold. */
+export function selectorsParameter(
+  parse: QueryContext['parse'],
+  parameters: Parameters,
+  selectorError: SelectorError,
+): (readonly Matcher[])[] {
+  const selectors = parameters.all('match[]').map((text) => {
     try {
-      return context.parse.parseSelector(text);
+      return parse.parseSelector(text);
     } catch (error) {
       throw selectorError(error);
     }
@@ -58,8 +70,7 @@ function labelRequest(
   // A selector that every series matches is most often a mistake, and a costly one; Prometheus refuses it here.
   const isEmpty = (matchers: readonly Matcher[]): boolean => matchers.every((matcher) => matcher.matchesEmpty);
   if (selectors.some(isEmpty)) throw selectorError('match[] must contain at least one non-empty matcher');
-  // One more tells whether the limit cuts.
-  return { selectors, startMs, endMs, limit: limit === undefined ? undefined : limit + 1 };
+  return selectors;
 }
 
 /**

@@ -55,6 +55,7 @@ const typeByCode: Readonly<Record<string, ErrorType>> = {
   READ_TOO_LARGE: 'execution',
   READ_NOT_MEMBER: 'unavailable',
   READ_UNSETTLED: 'unavailable',
+  DELETE_UNAVAILABLE: 'unavailable',
   RPC_CLOSED: 'unavailable',
   CLUSTER_NOT_JOINED: 'unavailable',
   CLUSTER_STANDALONE: 'bad_data',

@@ -1,5 +1,10 @@
 // The parameters of an API call: the query string, and for POST the form in the body, whose values come first.
+import { mib } from '../base/index.ts';
+import type { HttpRequest } from '../ports/index.ts';
 import { ApiError, invalidParameter } from './errors.ts';
+
+/** Longest form in the body of a call; Go's own limit. */
+const formBytesMax = 10 * mib;
 
 /** Go's form parser, and so Prometheus, drops pairs with a semicolon. */
 const withoutSemicolons = (text: string): string =>
@@ -50,4 +55,16 @@ export class Parameters {
     if (!/^[+-]?\d+$/.test(text)) throw new ApiError('bad_data', errorText);
     return Number(text);
   }
+}
+
+/** Urlencoded texts of a call's parameters: the form in the body first, then the query string. */
+export async function readParameterTexts(request: HttpRequest): Promise<string[]> {
+  const isForm = request.header('content-type')?.startsWith('application/x-www-form-urlencoded');
+  if (request.method !== 'POST' || !isForm) return [request.queryText];
+  const form = await request.readBody(formBytesMax, (lengthBytes) => new Uint8Array(lengthBytes));
+  return [new TextDecoder().decode(form), request.queryText];
+}
+
+export async function readParameters(request: HttpRequest): Promise<Parameters> {
+  return new Parameters(...(await readParameterTexts(request)));
 }

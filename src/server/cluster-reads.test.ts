@@ -85,6 +85,30 @@ async function assertAnswersEqual(asked: readonly TestNode[]): Promise<void> {
 
 test('every node answers as a single node that holds everything', () => assertAnswersEqual(nodes));
 
+test('a delete at any node holds at all of them, also for what comes later', async () => {
+  const range = `start=${(startMs + 30_000) / 1000}&end=${(startMs + 60_000) / 1000}`;
+  const late = writeBody([oneSample({ __name__: 'asked', i: '7', group: '3' }, startMs + 45_001, 7)]);
+  for (const { url } of [nodeAt(1), ...alone]) {
+    const path = `${url}/api/v1/admin/tsdb/delete_series?match[]=asked{group="3"}&match[]=asked{i="8"}&${range}`;
+    assert.equal((await fetch(encodeURI(path), { method: 'POST' })).status, 204);
+    await postWrite(url, late);
+  }
+  const [reference] = alone;
+  assert.ok(reference);
+  const remaining = await ask(
+    reference,
+    `query?query=count(count_over_time(asked[31s]))&time=${(startMs + 60_000) / 1000}`,
+  );
+  assert.match(remaining, /"22"/);
+  // The others hear of it with the next exchange of records.
+  await until(async () => {
+    const answers = await Promise.all(nodes.map((node) => ask(node, `query?query=asked[10m]&time=${endMs / 1000}`)));
+    const expected = await ask(reference, `query?query=asked[10m]&time=${endMs / 1000}`);
+    return answers.every((answer) => answer === expected);
+  }, 'all have the delete');
+  await assertAnswersEqual(nodes);
+});
+
 test('a query that can not wait longer ends with a timeout', async () => {
   const text = await ask(nodeAt(0), `query?query=asked&timeout=0.000001`);
   assert.match(text, /"errorType":"timeout"/);

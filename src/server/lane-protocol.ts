@@ -2,7 +2,14 @@
 // with a buffer when it answers.
 import type { WriteBody, WriteResult } from '../api/index.ts';
 import type { Channel } from '../ports/index.ts';
-import type { KeeperStatus, LaneStatus, MetricMetadata, ReplayReport, StoreIdentity } from '../storage/index.ts';
+import type {
+  DeleteRuleRequest,
+  KeeperStatus,
+  LaneStatus,
+  MetricMetadata,
+  ReplayReport,
+  StoreIdentity,
+} from '../storage/index.ts';
 
 /** A query worker that reads from the lane or the keeper; forgotten when the worker has died. */
 export interface ReaderConnection {
@@ -29,6 +36,8 @@ export type CompactorHandlers = {
   readonly connectReader: (connection: ReaderConnection) => void;
   readonly disconnectReader: (argument: { readonly readerId: number }) => void;
   readonly status: (argument: undefined) => KeeperStatus;
+  /** Resolves when the deletes are durable. */
+  readonly applyRules: (rules: readonly DeleteRuleRequest[]) => Promise<void>;
   readonly compact: (argument: undefined) => Promise<void>;
   readonly close: (argument: undefined) => Promise<void>;
 };

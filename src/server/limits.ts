@@ -15,8 +15,6 @@ export const queryStuckMs = 30 * secondMs;
 export const queriesActiveMax = 20;
 /** Queries that wait for one of these places; beyond, 503. */
 export const queriesWaitingMax = 1000;
-/** Longest form in the body of a query; Go's own limit. */
-export const formBytesMax = 10 * mib;
 
 /** Longest compressed body of a write, as the wire kernel has it. */
 export const writeBodyBytesMax = 32 * mib;

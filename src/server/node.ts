@@ -2,6 +2,7 @@
 // lane worker takes writes, the compactor keeps parts, query workers answer. Writes are taken as soon as the socket is open;
 // queries get 503 until the log of earlier runs is in the head.
 import { errorMessage, RpcPeer, TimbalaError, yearMs } from '../base/index.ts';
+import type { Matcher } from '../model/index.ts';
 import type {
   Channel,
   Clock,
@@ -16,7 +17,13 @@ import type {
   WorkerHandle,
   Workers,
 } from '../ports/index.ts';
-import type { KernelModules, KeeperStatus, LaneStatus, ReplayReport } from '../storage/index.ts';
+import {
+  encodeSelectors,
+  type KernelModules,
+  type KeeperStatus,
+  type LaneStatus,
+  type ReplayReport,
+} from '../storage/index.ts';
 import type { BodyQueue } from './body-queue.ts';
 import { ClusterMember } from './cluster/member.ts';
 import { standaloneStatus } from './cluster/status.ts';
@@ -265,6 +272,8 @@ class Node implements StartedNode {
         decommission: async (isForced) => this.#joinedMember().decommission(isForced),
         remove: async (target) => this.#joinedMember().remove(target),
       },
+      deleteSeries: (selectors, startMs, endMs) => this.#deleteSeries(selectors, startMs, endMs),
+      nowMs: () => clock.nowMs(),
       flush: () => this.#lane.peer.call('flush', undefined),
       compact: () => this.#compactor.peer.call('compact', undefined),
     });
@@ -304,6 +313,20 @@ class Node implements StartedNode {
       queryWorkerRespawnsCount: this.#queries.respawnsCount,
       writeQueueBytes: this.#queue.reservedBytes,
     });
+  }
+
+  /** Resolves when the delete is on disk here, or in a cluster at two members. */
+  async #deleteSeries(selectors: readonly (readonly Matcher[])[], startMs: number, endMs: number): Promise<void> {
+    const bytes = new Uint8Array(16);
+    this.#ports.random.fill(bytes);
+    const id = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+    const encoded = encodeSelectors(selectors);
+    if (this.#config.cluster) {
+      await this.#joinedMember().delete({ id, matchers: encoded, fromMs: startMs, toMs: endMs });
+    } else {
+      await this.#compactor.peer.call('applyRules', [{ id, selectors: encoded, startMs, endMs }]);
+    }
+    this.#ports.log.info('series-deleted', { id, startMs, endMs });
   }
 
   #delay(delayMs: number): Promise<void> {

@@ -1,12 +1,12 @@
 // The query workers as main sees them: at most so many queries at a time, the rest in a queue; a client that leaves cancels
 // its query; a worker that dies takes only its own queries along and is replaced.
-import { type ApiCall, ApiError, errorAnswer, toApiError } from '../api/index.ts';
+import { type ApiCall, ApiError, errorAnswer, readParameterTexts, toApiError } from '../api/index.ts';
 import { errorMessage, RpcPeer, secondMs } from '../base/index.ts';
 import type { Clock, HttpAnswer, HttpRequest, Log, WorkerHandle, Workers } from '../ports/index.ts';
 import { chooseEncoding } from './answer-encoder.ts';
 import { type ClusterReads, ReadService } from './cluster/read-service.ts';
 import type { CompactorHandlers, LaneHandlers } from './lane-protocol.ts';
-import { formBytesMax, queriesActiveMax, queryStuckMs, queryTimeoutMs } from './limits.ts';
+import { queriesActiveMax, queryStuckMs, queryTimeoutMs } from './limits.ts';
 import { QueryGate } from './query-gate.ts';
 import type { AnswerChunk, QueryCall, QueryHandlers } from './query-protocol.ts';
 import type { QueryStart } from './roles/index.ts';
@@ -109,7 +109,7 @@ export class QueryPool {
     try {
       const receivedMs = this.#options.clock.nowMs();
       const arrivedMs = this.#options.clock.monotonicMs();
-      const parameterTexts = await readParameters(request);
+      const parameterTexts = await readParameterTexts(request);
       release = await this.#gate.enter(whenCancelled.promise);
       const id = this.#nextCallId++;
       void whenCancelled.promise.then(() => this.#reads?.cancelCall(id));
@@ -210,14 +210,6 @@ export class QueryPool {
     this.#isClosed = true;
     await Promise.all([...this.#workers].map(({ handle }) => handle.terminate()));
   }
-}
-
-/** The form in the body first, then the query string. */
-async function readParameters(request: HttpRequest): Promise<string[]> {
-  const isForm = request.header('content-type')?.startsWith('application/x-www-form-urlencoded');
-  if (request.method !== 'POST' || !isForm) return [request.queryText];
-  const form = await request.readBody(formBytesMax, (lengthBytes) => new Uint8Array(lengthBytes));
-  return [new TextDecoder().decode(form), request.queryText];
 }
 
 /** What the client of a query hears whose worker died. A heap that ran over is the query's own doing. */

@@ -3,6 +3,8 @@ import {
   alertsHandler,
   type ApiCall,
   buildInfoHandler,
+  type DeleteSeriesDependencies,
+  deleteSeriesHandler,
   type ClusterControl,
   clusterStatusHandler,
   configHandler,
@@ -40,6 +42,8 @@ export interface RouteDependencies {
   runtimeInfo(): RuntimeInfo;
   metadata(metric: string | undefined): Promise<readonly MetricMetadata[]>;
   readonly cluster: ClusterControl;
+  deleteSeries: DeleteSeriesDependencies['deleteSeries'];
+  nowMs(): number;
   /** Writes the head to parts. */
   flush(): Promise<void>;
   /** Merges parts until nothing is left to merge. */
@@ -87,6 +91,8 @@ export function nodeRoutes(dependencies: RouteDependencies): HttpRoute[] {
   add(get, '/api/v1/status/config', configHandler(flags));
 
   add(get, '/api/v1/status/cluster', clusterStatusHandler(dependencies.cluster));
+  const { deleteSeries, nowMs } = dependencies;
+  add(['POST', 'PUT'], '/api/v1/admin/tsdb/delete_series', deleteSeriesHandler({ frontEnd, deleteSeries, nowMs }));
   add(['POST'], '/api/v1/admin/cluster/decommission', decommissionHandler(dependencies.cluster));
   add(['POST'], '/api/v1/admin/cluster/remove', removeHandler(dependencies.cluster));
 
@@ -100,6 +106,15 @@ export function nodeRoutes(dependencies: RouteDependencies): HttpRoute[] {
   add(['POST'], '/internal/flush', maintenance(dependencies.flush));
   add(['POST'], '/internal/compact', maintenance(dependencies.compact));
   return routes;
+}
+
+/** Main evaluates no queries, and most nodes never delete anything. */
+async function frontEnd(): ReturnType<DeleteSeriesDependencies['frontEnd']> {
+  const [parse, numbers] = await Promise.all([
+    import('../promql/parse/index.ts'),
+    import('../promql/numbers/index.ts'),
+  ]);
+  return { parse, numbers };
 }
 
 /** For tests and benchmarks, which can't wait until the node does it by itself. */

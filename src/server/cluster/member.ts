@@ -4,6 +4,7 @@ import { errorMessage, hasCode, TimbalaError } from '../../base/index.ts';
 import {
   ClusterNode,
   type ClusterRecord,
+  type DeleteRequest,
   nameOfStore,
   partitionsCount,
   PeerConnections,
@@ -278,6 +279,11 @@ export class ClusterMember {
   /** For ClusterReads. Throws CLUSTER_NOT_JOINED. */
   openRead(selection: Selection, options: ReadOptions): ReadStream {
     return this.#joinedNode().openRead(selection, options);
+  }
+
+  /** Resolves when two active members have the delete on disk. Throws CLUSTER_NOT_JOINED, DELETE_UNAVAILABLE. */
+  async delete(request: DeleteRequest): Promise<void> {
+    await this.#joinedNode().delete(request);
   }
 
   #joinedNode(): ClusterNode {

@@ -22,6 +22,7 @@ export async function startCompactorRole(role: RoleContext): Promise<void> {
     connectReader: (connection) => readers.connect(connection),
     disconnectReader: ({ readerId }) => readers.disconnect(readerId),
     status: () => keeper.status(),
+    applyRules: (rules) => keeper.applyRules(rules),
     compact: () => keeper.compactNow(),
     close: () => keeper.close(),
   };
