@@ -221,6 +221,10 @@ class StreamEnd implements NetworkStream {
     this.#carry((peer) => peer.end(undefined));
   }
 
+  certifies(): undefined {
+    return undefined;
+  }
+
   abort(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;

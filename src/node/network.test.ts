@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, suite, test } from 'node:test';
-import type { StreamHandlers } from '../ports/index.ts';
+import type { NetworkStream, StreamHandlers } from '../ports/index.ts';
 import { NodeNetwork, type StreamSecurity } from './network.ts';
 
 const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
@@ -33,16 +33,23 @@ function certify(name: string): StreamSecurity {
     `${name}-ca.crt`,
   );
   const authority = ['-CA', `${name}-ca.crt`, '-CAkey', `${name}-ca.key`];
-  openssl('req', '-x509', ...ec, ...authority, '-subj', '/CN=node', '-keyout', `${name}.key`, '-out', `${name}.crt`);
+  const whom = ['-subj', '/CN=node', '-addext', 'subjectAltName=DNS:node.example,IP:127.0.0.1'];
+  openssl('req', '-x509', ...ec, ...authority, ...whom, '-keyout', `${name}.key`, '-out', `${name}.crt`);
   const read = (file: string): string => readFileSync(join(directory, file), 'utf8');
   return { key: read(`${name}.key`), certificate: read(`${name}.crt`), authority: read(`${name}-ca.crt`) };
 }
 
+const hosts = ['node.example', '127.0.0.1', 'other.example', '127.0.0.2'];
+
 /** What a client of one network gets from a server of the other that sends back what it is sent. */
 async function exchange(server: NodeNetwork, client: NodeNetwork) {
-  const seen = { byServer: '', byClient: '' };
+  const seen = { byServer: '', byClient: '', certified: new Set<string | undefined>() };
+  const note = (stream: NetworkStream): void => {
+    for (const host of hosts) seen.certified.add(stream.certifies(host) ? host : `${stream.certifies(host)}`);
+  };
   const listener = await server.listen({ host: '127.0.0.1', port: 0 }, (stream): StreamHandlers => ({
     onBytes(bytes) {
+      note(stream);
       seen.byServer += Buffer.from(bytes).toString();
       stream.write(bytes);
       stream.close();
@@ -52,6 +59,7 @@ async function exchange(server: NodeNetwork, client: NodeNetwork) {
   await new Promise<void>((resolve) => {
     const stream = client.connect(listener.address, {
       onBytes(bytes) {
+        note(stream);
         seen.byClient += Buffer.from(bytes).toString();
       },
       onEnd: () => resolve(),
@@ -65,8 +73,14 @@ async function exchange(server: NodeNetwork, client: NodeNetwork) {
 suite('mutual TLS', { skip: hasOpenssl ? false : 'SKIPPED: no openssl' }, () => {
   test('carries streams between nodes of one authority', async () => {
     const network = await NodeNetwork.secured(certify('one'));
-    const { byServer, byClient } = await exchange(network, network);
+    const { byServer, byClient, certified } = await exchange(network, network);
     assert.deepEqual([byServer, byClient], ['a question', 'a question']);
+    assert.deepEqual(certified, new Set(['node.example', '127.0.0.1', 'false']), 'on both sides');
+  });
+
+  test('knows of no certificate where there is none', async () => {
+    const { certified } = await exchange(new NodeNetwork(), new NodeNetwork());
+    assert.deepEqual(certified, new Set(['undefined']));
   });
 
   test('refuses plain streams, and certificates of another authority, on either side', async () => {

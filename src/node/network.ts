@@ -4,6 +4,7 @@ import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 import { connect, createServer, isIP, isIPv6, type Server, type Socket as TcpSocket } from 'node:net';
 import { once } from 'node:events';
+import type { TLSSocket } from 'node:tls';
 import { errorMessage, TimbalaError } from '../base/index.ts';
 import type {
   DatagramHandlers,
@@ -18,7 +19,7 @@ import type {
 /** Bursts of gossip outgrow the kernel's default, which is 212 KB on Linux. */
 const receiveBufferBytes = 2 * 1024 * 1024;
 
-/** In PEM. Both sides of a stream must show a certificate that the authority has signed, whatever names are in it. */
+/** In PEM. Both sides of a stream must show a certificate that the authority has signed; for whom is asked by `certifies`. */
 export interface StreamSecurity {
   readonly key: string;
   readonly certificate: string;
@@ -41,7 +42,7 @@ async function securedSockets({ key, certificate: cert, authority: ca }: StreamS
   const tls = await import('node:tls');
   const common = { key, cert, ca, minVersion: 'TLSv1.3' } as const;
   return {
-    // Peers are dialed by addresses, which no certificate names: that the authority signed it is what counts.
+    // Peers are dialed by addresses; whether the certificate is the node's is judged when it has said its name.
     connect: ({ host, port }) => tls.connect({ ...common, host, port, checkServerIdentity: () => undefined }),
     createServer: (onSocket) => tls.createServer({ ...common, requestCert: true, rejectUnauthorized: true }, onSocket),
   };
@@ -118,6 +119,13 @@ class TcpStream implements NetworkStream {
     this.#isClosed = true;
     if (this.#socket.connecting) this.#socket.destroy();
     else this.#socket.destroySoon();
+  }
+
+  certifies(host: string): boolean | undefined {
+    if (!('getPeerX509Certificate' in this.#socket)) return undefined;
+    const certificate = (this.#socket as TLSSocket).getPeerX509Certificate();
+    if (!certificate) return false;
+    return (isIP(host) ? certificate.checkIP(host) : certificate.checkHost(host)) !== undefined;
   }
 
   abort(): void {

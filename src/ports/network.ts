@@ -28,6 +28,11 @@ export interface StreamHandlers {
 }
 
 export interface NetworkStream {
+  /**
+   * Whether the certificate that the other side has shown is for this host (a name or an IP address); undefined where the
+   * network has no certificates. To be asked once bytes have come.
+   */
+  certifies(host: string): boolean | undefined;
   /** Sends bytes, queued until the stream is open. They must not change afterwards. */
   write(bytes: Uint8Array): void;
   /** Sends what was written, then ends both directions; no handler is called any more. */

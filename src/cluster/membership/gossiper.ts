@@ -70,6 +70,17 @@ export interface GossipCounters {
   streamsAccepted: number;
   streamsRefused: number;
   streamBytesSent: number;
+  /** Of members: suspicions, and deaths, heard of or found. */
+  suspicions: number;
+  deaths: number;
+  /** Others took this node for suspect or dead, and were told otherwise. */
+  refutations: number;
+  /** This node found its own timers late: it was stopped, or its machine overloaded. */
+  pauses: number;
+  /** A member answered over a stream, but its datagrams or ours were lost. */
+  datagramsLost: number;
+  /** Two nodes under one name, this one's among them. */
+  nameConflicts: number;
 }
 
 export interface GossipStatus {
@@ -104,6 +115,12 @@ export class Gossiper {
     streamsAccepted: 0,
     streamsRefused: 0,
     streamBytesSent: 0,
+    suspicions: 0,
+    deaths: 0,
+    refutations: 0,
+    pauses: 0,
+    datagramsLost: 0,
+    nameConflicts: 0,
   };
   /** What others are told to reach us at. */
   readonly advertised: NetworkAddress;
@@ -381,6 +398,8 @@ export class Gossiper {
         break;
       }
       case 'member':
+        if (effect.change === 'suspected') this.counters.suspicions++;
+        if (effect.change === 'died') this.counters.deaths++;
         onMember?.(effect.change, effect.member);
         break;
       case 'contacted':
@@ -395,6 +414,8 @@ export class Gossiper {
   }
 
   #notice({ event, fields }: Extract<Effect, { kind: 'notice' }>): void {
+    const counter = counterOf[event];
+    if (counter) this.counters[counter]++;
     const nowMs = this.#ports.clock.monotonicMs();
     const previous = this.#notices.get(event);
     if (previous && nowMs < previous.nextMs) {
@@ -456,6 +477,16 @@ export class Gossiper {
     this.#write(stream, message);
   }
 }
+
+/** Which notices are counted, and where. */
+const counterOf: Readonly<Record<string, keyof GossipCounters>> = {
+  'suspicion-refuted': 'refutations',
+  'death-refuted': 'refutations',
+  'gossip-paused': 'pauses',
+  'member-datagrams-lost': 'datagramsLost',
+  'member-address-conflict': 'nameConflicts',
+  'own-name-taken': 'nameConflicts',
+};
 
 function refuse(stream: NetworkStream): StreamHandlers {
   stream.close();

@@ -257,8 +257,14 @@ export class PeerConnection implements StreamHandlers {
     const isNameKnown = dialed ? dialed.isNameKnown : theirs.to !== '';
     const expected = dialed ? dialed.node : theirs.to;
     const actual = dialed ? theirs.node : identity().node;
-    if (isNameKnown && actual !== expected)
+    if (isNameKnown && actual !== expected) {
       return { code: 'PEER_WRONG_NODE', text: `this is ${actual}, not ${expected}` };
+    }
+    // A node's name is the address under which it first came.
+    const host = theirs.node.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
+    if (this.#stream?.certifies(host) === false) {
+      return { code: 'PEER_CERTIFICATE', text: `the certificate of ${theirs.node} is not for ${host}` };
+    }
     return judge(theirs);
   }
 

@@ -4,7 +4,7 @@ import { suite, test } from 'node:test';
 import { hasCode, mib, SeededRandom, TimbalaError } from '../../base/index.ts';
 import { SimNetwork } from '../../../sim/network.ts';
 import { SimWorld } from '../../../sim/world.ts';
-import type { NetworkStream } from '../../ports/index.ts';
+import type { Network, NetworkStream } from '../../ports/index.ts';
 import {
   decodePeerFailure,
   encodePeerFailure,
@@ -650,6 +650,40 @@ suite('openings', () => {
     assert.match(await refusalOf({ clusterId: 'd'.repeat(32) }), /PEER_OTHER_CLUSTER/);
     assert.match(await refusalOf({ node: 'z' }), /PEER_WRONG_NODE: this is z, not b/);
     assert.match(await refusalOf({}, 'a'), /PEER_SAME_NAME/);
+  });
+
+  test('refuse a node whose certificate is not for its name', async () => {
+    const world = new SimWorld(1);
+    const network = new SimNetwork(world);
+    /** As if all who connect here showed a certificate for this host. */
+    const certified = (inner: Network, certifiedHost: string): Network => ({
+      ...inner,
+      listen: (address, onStream) =>
+        inner.listen(address, (stream, from) =>
+          onStream(
+            {
+              write: (bytes) => stream.write(bytes),
+              close: () => stream.close(),
+              abort: () => stream.abort(),
+              certifies: (host) => host === certifiedHost,
+            },
+            from,
+          ),
+        ),
+    });
+    await simulatedNode(world, certified(network.at('b'), '10.0.0.7'), 'b');
+    const ask = async (node: string): Promise<unknown> => {
+      const asker = await simulatedNode(world, network.at('x'), 'x', { identity: () => identityOf(node) });
+      asker.peers.setAddresses(new Map([['b', 'b:9095']]));
+      const answer = asker.peers.request('b', hello(), secondMs).catch((error: Error) => error.message);
+      const result = await settled(world, answer);
+      asker.peers.close();
+      await pass(world, 50);
+      return result;
+    };
+    assert.match(String(await ask('10.0.0.8:7946')), /PEER_CERTIFICATE/);
+    assert.match(String(await ask('evil')), /PEER_CERTIFICATE/);
+    assert.ok(typeof (await ask('10.0.0.7:7946')) === 'object');
   });
 
   test('that nobody answers end after a time', async () => {

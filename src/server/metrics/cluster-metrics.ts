@@ -107,6 +107,12 @@ const gossipHelps: Helps<GossipStatus['counters']> = {
   streamsAccepted: 'Streams accepted.',
   streamsRefused: 'Streams that were not understood or not allowed.',
   streamBytesSent: 'Bytes sent on streams.',
+  suspicions: 'Times that a member was suspected to be dead.',
+  deaths: 'Times that a member was found dead.',
+  refutations: 'Times that others suspected this node, and were told otherwise.',
+  pauses: 'Times that this node was stopped or its machine overloaded for a second or more.',
+  datagramsLost: 'Probes that came through over TCP only: UDP is lost or blocked.',
+  nameConflicts: 'Messages about another node under a name that is taken.',
 };
 
 type Counters = Readonly<Record<string, number>>;
