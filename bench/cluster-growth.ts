@@ -30,13 +30,12 @@ function isSettled({ marks, members, partitions }: ClusterStatus): boolean {
   return marks.dueCount === 0 && partitions.foreign === 0 && members.every(({ state }) => state === 'active');
 }
 
-/** A counter of a node's /metrics: the sum over its label sets that `labels` matches. */
-async function counter(url: string, name: string, labels = ''): Promise<number> {
-  const text = await (await fetch(`${url}/metrics`)).text();
-  return text
-    .split('\n')
-    .filter((line) => line.startsWith(name) && /^[ {]/.test(line.slice(name.length)) && line.includes(labels))
-    .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
+/** A counter without labels, of a node's /metrics. */
+async function counter(url: string, name: string): Promise<number> {
+  const lines = (await (await fetch(`${url}/metrics`)).text()).split('\n');
+  const line = lines.find((each) => each.startsWith(`${name} `));
+  if (line === undefined) throw new Error(`${url}/metrics has no ${name}`);
+  return Number(line.slice(name.length + 1));
 }
 
 /** The end of the newest window that nodes compare by now: what is older stays as it is. */
@@ -91,7 +90,8 @@ async function grow(cluster: LocalCluster, historyCount: number, steady: SteadyL
   const isDone = await cluster.until(moveTimeoutMs, (statuses) => statuses.every(isSettled));
   const doneMs = performance.now() - startedMs;
   const during = steady.look();
-  const moved = await counter(sixth.url, 'timbala_cluster_copied_samples_total', 'direction="in"');
+  const moved = await counter(sixth.url, 'timbala_cluster_repair_handover_samples_received_total');
+  const movedBytes = await counter(sixth.url, 'timbala_cluster_repair_handover_bytes_received_total');
   const status = await sixth.status();
   progress(isDone ? `growth: done after ${figure(doneMs / secondMs)} s` : 'growth: NOT DONE within the time');
   // What there was to move lies between what was acknowledged before it was started and when it was active.
@@ -105,6 +105,7 @@ async function grow(cluster: LocalCluster, historyCount: number, steady: SteadyL
   return [
     row('samples acknowledged when it joined', 'M', samplesAtJoin / 1e6),
     row('copies that moved', 'M', moved / 1e6),
+    row('bytes that moved', 'MB', movedBytes / 1e6),
     row('share of all copies that moved', '%', (100 * moved) / copies),
     row('share of the partitions that the sixth owns', '%', 100 * share),
     row('moved, against a sixth', '×', (moved / copies) * (nodesCount + 1)),
