@@ -171,6 +171,17 @@ export interface DecodedRequest {
   readonly payloads: readonly GroupPayload[];
 }
 
+/** What an append, or the log of earlier runs, has on disk. */
+export interface AppendedPairs {
+  /** Window number × 65,536 + partition, each at least once. */
+  readonly pairs: Float64Array<ArrayBuffer>;
+  /**
+   * Of the newest record on disk in the lane's log. Rises over the life of a directory, restarts included, so one that was
+   * rolled back starts with less than what others were told.
+   */
+  readonly position: number;
+}
+
 /** The samples of some groups. */
 export interface GroupPayload {
   readonly groups: Uint16Array;

@@ -48,7 +48,11 @@ class Model {
     if (!before || compareValueBits(...halves(sample.bits), ...halves(before.bits)) > 0) this.samples.set(key, sample);
   }
 
-  digests(partition: number, first = 0, last = 0xffff_ffff): object[] {
+  digests(
+    partition: number,
+    first = 0,
+    last = 0xffff_ffff,
+  ): { windowStartMs: number; samplesCount: number; sum: bigint }[] {
     const found = new Map<number, { samplesCount: number; sum: bigint }>();
     for (const sample of this.samples.values()) {
       const bits = bitsOf(sample.series);
@@ -62,6 +66,16 @@ class Model {
     return [...found.entries()]
       .map(([windowStartMs, digest]) => ({ windowStartMs, ...digest }))
       .sort((a, b) => a.windowStartMs - b.windowStartMs);
+  }
+
+  total(partition: number, fromMs: number, toMs: number): object {
+    const total = { samplesCount: 0, sum: 0n };
+    for (const { windowStartMs, samplesCount, sum } of this.digests(partition)) {
+      if (windowStartMs < fromMs || windowStartMs >= toMs) continue;
+      total.samplesCount += samplesCount;
+      total.sum = (total.sum + sum) & ((1n << 128n) - 1n);
+    }
+    return total;
   }
 }
 
@@ -93,14 +107,37 @@ async function checkDigests(world: World, model: Model): Promise<void> {
       assert.deepEqual(one, [{ windowStartMs, ...digest }]);
     }
   }
+  await checkTotals(world, model, pairs);
   const held = await world.clock.runUntil(pairs.heldPartitions());
   const expected = new Set([...model.samples.values()].map(({ series }) => partitionOf(series)));
   assert.deepEqual(new Set(held), expected);
 }
 
-async function scanAll(world: World, partition: number): Promise<SamplesForPeer[]> {
+/** Of all partitions and some empty ones, over ranges that cut parts in different places. */
+async function checkTotals(world: World, model: Model, pairs: PairReader): Promise<void> {
+  const all = Array.from({ length: seriesCount }, (_, series) => partitionOf(series));
+  const partitions = Uint32Array.from(new Set([...all, 0, 77, 65_535])).sort();
+  const nowWindowMs = Math.floor(startMs / windowMs) * windowMs;
+  const ranges = [
+    { startMs: Number.NEGATIVE_INFINITY, endMs: Number.POSITIVE_INFINITY },
+    { startMs: nowWindowMs - 14 * windowMs, endMs: Number.POSITIVE_INFINITY },
+    { startMs: nowWindowMs - 30 * windowMs, endMs: nowWindowMs - 3 * windowMs },
+    { startMs: nowWindowMs, endMs: nowWindowMs + windowMs },
+  ];
+  for (const range of ranges) {
+    const totals = await world.clock.runUntil(pairs.digestsOf(partitions, range.startMs, range.endMs));
+    const expected = Array.from(partitions, (partition) => model.total(partition, range.startMs, range.endMs));
+    assert.deepEqual(totals, expected, JSON.stringify(range));
+  }
+}
+
+function scanAll(world: World, partition: number): Promise<SamplesForPeer[]> {
+  const scope = { partition, windowStartMs: undefined };
+  return drawAll(world, new PairReader(world.storage.reader).scan(scope, everyFingerprint));
+}
+
+async function drawAll(world: World, scan: AsyncIterator<SamplesForPeer>): Promise<SamplesForPeer[]> {
   const payloads: SamplesForPeer[] = [];
-  const scan = new PairReader(world.storage.reader).scan({ partition, windowStartMs: undefined }, everyFingerprint);
   for (;;) {
     const next = await world.clock.runUntil(scan.next());
     if (next.done) return payloads;
@@ -154,8 +191,18 @@ suite('pairs', () => {
       for (const sample of samples) model.add(sample);
       if (step === 12) await full.clock.runUntil(full.storage.lane.flushNow());
     }
-    for (let series = 0; series < seriesCount; series++) {
+    for (let series = 0; series < seriesCount / 2; series++) {
       await deliver(full, empty, await scanAll(full, partitionOf(series)));
+    }
+    const rest = Array.from({ length: seriesCount / 2 }, (_, i) => partitionOf(seriesCount / 2 + i));
+    const partitions = Uint32Array.from(new Set(rest)).sort();
+    const middleMs = Math.floor(startMs / windowMs - 9) * windowMs;
+    for (const [fromMs, toMs] of [
+      [Number.NEGATIVE_INFINITY, middleMs],
+      [middleMs, Number.POSITIVE_INFINITY],
+    ] as const) {
+      const scan = new PairReader(full.storage.reader).scanMany(partitions, fromMs, toMs);
+      await deliver(full, empty, await drawAll(full, scan));
     }
     await checkDigests(empty, model);
     assert.deepEqual(await readAll(empty), await readAll(full));

@@ -48,9 +48,11 @@ suite('replication', () => {
     const mine = decoded.groups.slice(0, 10);
     const others = decoded.groups.slice(10);
     const payload = replicationOf(coordinator).payloadOf(decoded.writeId, others);
-    const ownPairs = await coordinator.clock.runUntil(replicationOf(coordinator).appendKept(decoded.writeId, mine));
+    const { pairs: ownPairs } = await coordinator.clock.runUntil(
+      replicationOf(coordinator).appendKept(decoded.writeId, mine),
+    );
     const arrived = deliver(coordinator, peer, payload);
-    const peerPairs = await peer.clock.runUntil(replicationOf(peer).appendReceived(arrived, 'written'));
+    const { pairs: peerPairs } = await peer.clock.runUntil(replicationOf(peer).appendReceived(arrived, 'written'));
     replicationOf(coordinator).release(decoded.writeId);
     assert.equal(replicationOf(coordinator).keptCount, 0);
 
@@ -88,7 +90,9 @@ suite('replication', () => {
     );
 
     // The record that a payload made is what the log gets.
-    const ownPairs = await world.clock.runUntil(replicationOf(world).appendKept(decoded.writeId, Uint16Array.of(1, 0)));
+    const { pairs: ownPairs } = await world.clock.runUntil(
+      replicationOf(world).appendKept(decoded.writeId, Uint16Array.of(1, 0)),
+    );
     assert.ok([...ownPairs].every((pair) => (pair % 65_536) % 3 < 2));
     const own = await readAll(world);
     const restarted = await openWorld(world.disk.afterCrash(undefined));
@@ -99,7 +103,7 @@ suite('replication', () => {
     const arrived = deliver(world, peer, second.samples);
     await peer.clock.runUntil(replicationOf(peer).appendReceived(arrived, 'written'));
     const standIn = replicationOf(world).payloadOf(decoded.writeId, Uint16Array.of(2));
-    const again = await peer.clock.runUntil(
+    const { pairs: again } = await peer.clock.runUntil(
       replicationOf(peer).appendReceived(deliver(world, peer, standIn), 'written'),
     );
     assert.ok([...again].every((pair) => (pair % 65_536) % 3 === 2));
@@ -159,8 +163,8 @@ suite('replication', () => {
         replicationOf(to).appendReceived(arrived, 'written'),
       ]),
     );
-    assert.equal(first.length, 1);
-    assert.deepEqual(second, first);
+    assert.equal(first.pairs.length, 1);
+    assert.deepEqual(second.pairs, first.pairs);
     const restarted = await openWorld(to.disk.afterCrash(undefined));
     assert.equal((await readAll(restarted)).size, 1);
   });
@@ -173,12 +177,44 @@ suite('replication', () => {
       return deliver(from, to, replicationOf(from).payloadOf(decoded.writeId, decoded.groups));
     });
     assert.ok(written && copied);
-    const pairs = await to.clock.runUntil(replicationOf(to).appendReceived(written, 'written'));
+    const { pairs, position } = await to.clock.runUntil(replicationOf(to).appendReceived(written, 'written'));
     await to.clock.runUntil(replicationOf(to).appendReceived(copied, 'copied'));
     const restarted = await openWorld(to.disk.afterCrash(undefined), { replication });
     const replayed = await restarted.clock.runUntil(restarted.storage.lane.replayedPairs());
-    assert.deepEqual(replayed, pairs);
+    assert.deepEqual(replayed.pairs, pairs);
+    assert.ok(replayed.position > position, 'the copies came later');
     assert.equal((await readAll(restarted)).size, 2);
+  });
+
+  test('positions rise over restarts and cuts of the log; a directory that was rolled back starts behind what it told', async () => {
+    let world = await openWorld(new SimDisk());
+    const append = async (timestampMs: number): Promise<number> => {
+      const decoded = replicationOf(world).decode(body([sample(1, timestampMs)]));
+      const appended = replicationOf(world).appendKept(decoded.writeId, decoded.groups);
+      return (await world.clock.runUntil(appended)).position;
+    };
+    const restart = async (disk: SimDisk): Promise<number> => {
+      world = await openWorld(disk);
+      return (await world.clock.runUntil(world.storage.lane.replayedPairs())).position;
+    };
+    let told = 0;
+    const rises = (position: number, mayStay = false): void => {
+      assert.ok(mayStay ? position >= told : position > told, `${position} after ${told}`);
+      told = position;
+    };
+    rises(await append(startMs - 9));
+    const old = world.disk.afterCrash(undefined);
+    rises(await append(startMs - 8));
+    rises(await append(startMs - 7));
+    rises(await restart(world.disk.afterCrash(undefined)), true);
+    rises(await append(startMs - 6));
+    await world.clock.runUntil(world.storage.lane.flushNow());
+    rises(await restart(world.disk.afterCrash(undefined)));
+    rises(await append(startMs - 5));
+    const recovered = await restart(old);
+    assert.ok(recovered < told);
+    await append(startMs - 4);
+    assert.equal((await world.clock.runUntil(world.storage.lane.replayedPairs())).position, recovered);
   });
 
   test('marks are saved before the log that implies them is cut, and after every append that it holds', async () => {
@@ -187,7 +223,8 @@ suite('replication', () => {
     const world = await openWorld(new SimDisk(), { replication });
     const write = async (samples: readonly Sample[]): Promise<void> => {
       const decoded = replicationOf(world).decode(body(samples));
-      for (const pair of await replicationOf(world).appendKept(decoded.writeId, decoded.groups)) {
+      const { pairs } = await replicationOf(world).appendKept(decoded.writeId, decoded.groups);
+      for (const pair of pairs) {
         marks.add(pair);
       }
     };

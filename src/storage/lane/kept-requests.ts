@@ -29,7 +29,7 @@ export interface KeptRequest {
 interface Entry {
   readonly headId: number;
   readonly columns: KeptColumns;
-  readonly buffer: ArrayBuffer;
+  readonly buffers: ArrayBuffer[];
   record: KeptRecord | undefined;
 }
 
@@ -54,7 +54,7 @@ export class KeptRequests {
     return this.#entries.size;
   }
 
-  /** Of the columns that are kept. */
+  /** Of what is kept. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -78,7 +78,7 @@ export class KeptRequests {
     };
     copyColumns(batch, columns);
     const id = this.#nextId++;
-    this.#entries.set(id, { headId, columns, buffer, record: undefined });
+    this.#entries.set(id, { headId, columns, buffers: [buffer], record: undefined });
     this.#bytes += buffer.byteLength;
     return id;
   }
@@ -87,8 +87,15 @@ export class KeptRequests {
     return this.#entry(id);
   }
 
-  setRecord(id: number, record: KeptRecord): void {
-    this.#entry(id).record = record;
+  /** Copies the log's record of some groups of a request. */
+  keepRecord(id: number, groups: Uint16Array, bytes: Uint8Array): void {
+    const entry = this.#entry(id);
+    const buffer = this.#take(bytes.length);
+    const copy = new Uint8Array(buffer, 0, bytes.length);
+    copy.set(bytes);
+    entry.record = { groups, bytes: copy };
+    this.#bytes += buffer.byteLength;
+    entry.buffers.push(buffer);
   }
 
   #entry(id: number): Entry {
@@ -99,13 +106,17 @@ export class KeptRequests {
     const entry = this.#entries.get(id);
     if (!entry) return;
     this.#entries.delete(id);
-    const { byteLength } = entry.buffer;
+    for (const buffer of entry.buffers) this.#give(buffer);
+  }
+
+  #give(buffer: ArrayBuffer): void {
+    const { byteLength } = buffer;
     this.#bytes -= byteLength;
     if (this.#idleBytes + byteLength > this.#idleBytesMax) return;
     this.#idleBytes += byteLength;
     const idle = this.#idleBySize.get(byteLength);
-    if (idle) idle.push(entry.buffer);
-    else this.#idleBySize.set(byteLength, [entry.buffer]);
+    if (idle) idle.push(buffer);
+    else this.#idleBySize.set(byteLength, [buffer]);
   }
 
   /** Sizes are powers of two, so that a buffer fits the next request too. */

@@ -5,12 +5,21 @@
 import { gib, hasCode, hourMs, mib, minuteMs, RpcPeer, secondMs, TimbalaError } from '../../base/index.ts';
 import type { Channel, Timer } from '../../ports/index.ts';
 import { type WireBatch, WireKernel, type WireLimits } from '../../wasm/index.ts';
-import type { LaneStatus, MetricMetadata, ReplayReport, StoragePorts, WriteOutcome } from '../contracts.ts';
+import type {
+  AppendedPairs,
+  LaneStatus,
+  MetricMetadata,
+  ReplayReport,
+  StoragePorts,
+  WriteOutcome,
+} from '../contracts.ts';
 import { type Generation, Generations, type LiveHead } from '../head/generations.ts';
+import { firstSequence } from '../log/frame.ts';
 import { listSegments, type LogSegment } from '../log/log-reader.ts';
 import { LogWriter } from '../log/log-writer.ts';
 import type { KeeperForLane, LaneForKeeper, Policy, Served } from '../protocol.ts';
 import { StateFiles } from '../state/state-files.ts';
+import { renewStore } from '../state/store-identity.ts';
 import { TombstoneIndex } from '../tombstones.ts';
 import { Ingest } from './ingest.ts';
 import { MetadataStore } from './metadata-store.ts';
@@ -90,6 +99,8 @@ export class Lane {
   /** Durable states of the replication's protocols. */
   readonly state: StateFiles;
   readonly #replayedPairs = new Set<number>();
+  /** The position at which the earlier runs ended, as far as the directory knows. */
+  #recoveredPosition: number;
   readonly #generations: Generations;
   readonly #metadata: MetadataStore;
   #policy: Policy;
@@ -162,6 +173,8 @@ export class Lane {
     this.state = new StateFiles(disk, options.onFatal);
     this.#removeLog(flushedGeneration);
     const segments = listSegments(disk, lane);
+    // A later one is found in the log.
+    this.#recoveredPosition = firstSequence(flushedGeneration + 1);
     this.#lastNumber = Math.max(flushedGeneration, segments.at(-1)?.generation ?? 0);
     // The number of the generation for new writes must be above all that are replayed.
     this.#openActive();
@@ -240,6 +253,7 @@ export class Lane {
         return head();
       },
       commit: () => this.#log.commit(),
+      position: () => Math.max(this.#log.durable, this.#recoveredPosition),
       countSamples: (appended, duplicates) => {
         this.#activeSamplesCount += appended + duplicates;
         this.#totals.samples += appended + duplicates;
@@ -404,6 +418,7 @@ export class Lane {
     await Promise.resolve();
     try {
       const report = await replay.run();
+      this.#recoveredPosition = Math.max(this.#recoveredPosition, replay.lastSequence);
       this.#replayTarget = replay.target;
       if (replay.target) this.#generations.freeze(replay.target);
       this.#replaying = false;
@@ -420,11 +435,21 @@ export class Lane {
 
   /**
    * The pairs (window number × 65,536 + partition) whose samples the log of earlier runs held as written by clients; empty
-   * where no replication was asked for. Resolves when that log has been read.
+   * where no replication was asked for. Resolves when that log has been read, with the position where it ended.
    */
-  async replayedPairs(): Promise<Float64Array<ArrayBuffer>> {
+  async replayedPairs(): Promise<AppendedPairs> {
     await this.replayed;
-    return Float64Array.from(this.#replayedPairs);
+    return { pairs: Float64Array.from(this.#replayedPairs), position: this.#recoveredPosition };
+  }
+
+  /**
+   * The directory is a new store from the next start on, though what it holds stays: something acknowledged may be missing from
+   * it. Durable when it returns; the process then ends with the error `code`.
+   */
+  abandonStore(code: string, reason: string): void {
+    const { disk, random, onFatal } = this.#options;
+    renewStore(this.state, random, disk.identity());
+    onFatal(new TimbalaError(code, `${reason}; started again, this is a new store that its peers fill`));
   }
 
   #scheduleTick(): void {

@@ -38,6 +38,7 @@ export class Replay {
   #samplesCount = 0;
   #sizeBytes = 0;
   #lostRowsCount = 0;
+  #lastSequence = 0;
   readonly #damage: DamageReport[] = [];
 
   constructor(options: ReplayOptions) {
@@ -47,6 +48,11 @@ export class Replay {
   /** What the samples are in now, frozen by nobody yet; undefined where there was nothing to replay. */
   get target(): Generation | undefined {
     return this.#target;
+  }
+
+  /** The sequence number of the last frame that was found; 0: none was. */
+  get lastSequence(): number {
+    return this.#lastSequence;
   }
 
   async run(): Promise<ReplayReport> {
@@ -75,6 +81,7 @@ export class Replay {
     try {
       for (let frame = reader.next(); frame; frame = reader.next()) {
         await this.#replayFrame(frame);
+        this.#lastSequence = frame.sequence;
         if (clock.monotonicMs() - sliceStartMs < sliceMs) continue;
         await new Promise<void>((resolve) => clock.setTimer(0, resolve));
         if (this.#options.isClosing()) throw new TimbalaError('STORAGE_CLOSED', 'closed while the log was being read');

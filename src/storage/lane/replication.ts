@@ -6,6 +6,7 @@
 import { assert, hasCode, mib, TimbalaError } from '../../base/index.ts';
 import { rejectedRef, type WireBatch } from '../../wasm/index.ts';
 import type {
+  AppendedPairs,
   DecodedRequest,
   GroupPayload,
   RegisteredSeries,
@@ -33,6 +34,8 @@ export interface ReplicationHost {
   readonly tombstones: TombstoneIndex;
   /** Resolves when all that was logged so far is on disk. */
   commit(): Promise<void>;
+  /** Of the newest record on disk. */
+  position(): number;
   countSamples(appended: number, duplicates: number): void;
 }
 
@@ -101,7 +104,7 @@ export class LaneReplication {
       live.head.staged.refs.set(refs);
       const payload = { groups: selected, samples: this.#encodeSelected(selected, live) };
       // The log's record of the same rows has the same bytes.
-      if (selected === own) this.#kept.setRecord(writeId, { groups: selected, bytes: payload.samples.bytes });
+      if (selected === own) this.#kept.keepRecord(writeId, selected, payload.samples.bytes);
       return payload;
     });
   }
@@ -119,7 +122,7 @@ export class LaneReplication {
   }
 
   /** Appends the samples of a kept request in some groups; resolves with their pairs when they are on disk. */
-  appendKept(writeId: number, groups: Uint16Array): Promise<Float64Array<ArrayBuffer>> {
+  appendKept(writeId: number, groups: Uint16Array): Promise<AppendedPairs> {
     return this.#append('written', ({ live }) => {
       this.#stageKept(writeId, live);
       live.head.keepGroups(bitmapOf(groups));
@@ -164,7 +167,7 @@ export class LaneReplication {
    * Appends what another node sent; resolves with the pairs of all of it when it is on disk, duplicates included. What is
    * deleted is left out.
    */
-  appendReceived(samples: SamplesFromPeer, origin: SampleOrigin): Promise<Float64Array<ArrayBuffer>> {
+  appendReceived(samples: SamplesFromPeer, origin: SampleOrigin): Promise<AppendedPairs> {
     return this.#append(origin, ({ live }) => {
       this.#stageReceived(samples, live);
       const { tombstones } = this.#host;
@@ -218,7 +221,7 @@ export class LaneReplication {
   async #append(
     origin: SampleOrigin,
     stageBatch: (active: Generation) => Uint8Array | undefined,
-  ): Promise<Float64Array<ArrayBuffer>> {
+  ): Promise<AppendedPairs> {
     const pairs = this.#host.withActive((active) => {
       const record = stageBatch(active);
       const found = active.live.head.stagedPairs();
@@ -233,7 +236,7 @@ export class LaneReplication {
     } finally {
       this.#appends.delete(durable);
     }
-    return pairs;
+    return { pairs, position: this.#host.position() };
   }
 
   /** Resolves when every append that has begun is on disk, or has failed. */
@@ -249,9 +252,13 @@ function encodeStaged(
 ): SamplesForPeer {
   const fingerprintSum = head.fingerprintSum();
   const encoded = head.encodeSamples();
-  const bytes = new Uint8Array(encoded.length);
+  // In one buffer, which goes to the protocols' thread as it is.
+  const buffer = new ArrayBuffer(seriesRefs.byteLength + encoded.length);
+  const refs = new Uint32Array(buffer, 0, seriesRefs.length);
+  refs.set(seriesRefs);
+  const bytes = new Uint8Array(buffer, refs.byteLength);
   bytes.set(encoded);
-  return { dictionary: headId, samplesCount, seriesRefs, fingerprintSum, bytes };
+  return { dictionary: headId, samplesCount, seriesRefs: refs, fingerprintSum, bytes };
 }
 
 function registerAll(

@@ -76,6 +76,11 @@ export class LogWriter {
     this.#options = options;
   }
 
+  /** The sequence number of the newest frame that is on disk; 0 until there is one. */
+  get durable(): number {
+    return this.#durable;
+  }
+
   /** Begins a generation: its first segment is durable, under a durable name, when this returns. Throws disk errors. */
   beginGeneration(generation: number): void {
     this.#finishSegment();

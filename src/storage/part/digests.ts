@@ -92,3 +92,37 @@ export function decodeDigestsLeaf(payload: Uint8Array, firstOrdinal: number): Di
 export function readDigests(tree: BlockTree<DigestsLeaf>, count: number): PartitionDigest[] {
   return [...tree.leaves(0, count)].flatMap((leaf) => leaf.digests);
 }
+
+/** The digests of some partitions, ascending. Ordinals say nothing about partitions, so leaves are searched. */
+export function findDigests(tree: BlockTree<DigestsLeaf>, count: number, partitions: Uint32Array): PartitionDigest[] {
+  const found: PartitionDigest[] = [];
+  let from = 0;
+  for (let next = 0; next < partitions.length && from < count;) {
+    const leaf = leafOf(tree, from, count, partitions[next] as number);
+    from = leaf.firstOrdinal;
+    const last = leaf.digests.at(-1)?.partition ?? 0;
+    const inLeaf = new Map(leaf.digests.map((digest) => [digest.partition, digest]));
+    // What is between two leaves, or before the first, is in neither.
+    do {
+      const digest = inLeaf.get(partitions[next++] as number);
+      if (digest) found.push(digest);
+    } while (next < partitions.length && (partitions[next] as number) <= last);
+  }
+  return found;
+}
+
+/** The leaf in which a partition is, if in any: the last one from ordinal `from` on that does not begin behind it. */
+function leafOf(tree: BlockTree<DigestsLeaf>, from: number, count: number, partition: number): DigestsLeaf {
+  let low = from;
+  let high = count - 1;
+  let best = tree.leafAt(low);
+  while (low <= high) {
+    const leaf = tree.leafAt((low + high) >>> 1);
+    if ((leaf.digests[0]?.partition ?? 0) > partition) high = leaf.firstOrdinal - 1;
+    else {
+      best = leaf;
+      low = leaf.firstOrdinal + leaf.count;
+    }
+  }
+  return best;
+}

@@ -14,7 +14,7 @@ import {
   decodeSeriesLeaf,
   SeriesIndex,
 } from '../index/series-index.ts';
-import { decodeDigestsLeaf, type DigestsLeaf, DigestTable, partitionOf, readDigests } from './digests.ts';
+import { decodeDigestsLeaf, type DigestsLeaf, DigestTable, findDigests, partitionOf, readDigests } from './digests.ts';
 import { type Footer, partFile, readFooter, readMeta, type TreeName } from './meta.ts';
 import { decodeTilesLeaf, TileReader } from './tile-reader.ts';
 import { decodeColumnsLeaf, decodeTimelinesLeaf, TimelineReader } from './timeline-reader.ts';
@@ -176,6 +176,11 @@ export class Part {
   /** Per partition that has samples here, ascending. */
   digests(): PartitionDigest[] {
     return readDigests(this.#digests, this.#footer.trees.digests.entriesCount);
+  }
+
+  /** Of these partitions (ascending), those that have samples here; reads only where they lie. */
+  digestsOf(partitions: Uint32Array): PartitionDigest[] {
+    return findDigests(this.#digests, this.#footer.trees.digests.entriesCount, partitions);
   }
 
   /** Reads every byte and checks every checksum and every page, and counts the samples; throws PART_CORRUPT. */

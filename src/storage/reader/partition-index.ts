@@ -1,6 +1,8 @@
 // Which members of a source (positions in a part, references in a head) lie in which partition. Members are only ever added
 // (a part's all at once). About six bytes a member.
 
+const bitmapBytes = 65_536 / 8;
+
 export class PartitionIndex {
   /** By member. */
   #partitions = new Uint16Array(0);
@@ -52,19 +54,23 @@ export class PartitionIndex {
     return this.#partitions[member] as number;
   }
 
-  /** Members of a partition, ascending. */
-  members(partition: number): Uint32Array<ArrayBuffer> {
+  /** Members of these partitions (each named once), ascending. */
+  members(partitions: Uint32Array): Uint32Array<ArrayBuffer> {
     const order = this.#order;
     const found: number[] = [];
-    for (let i = this.#lowerBound(partition); i < order.length; i++) {
-      const member = order[i] as number;
-      if (this.#partitions[member] !== partition) break;
-      found.push(member);
+    const wanted = new Uint8Array(bitmapBytes);
+    for (const partition of partitions) {
+      wanted[partition >> 3] = (wanted[partition >> 3] as number) | (1 << (partition & 7));
+      for (let i = this.#lowerBound(partition); i < order.length; i++) {
+        const member = order[i] as number;
+        if (this.#partitions[member] !== partition) break;
+        found.push(member);
+      }
     }
     for (let member = order.length; member < this.#count; member++) {
-      if (this.#partitions[member] === partition) found.push(member);
+      if (holdsPartition(wanted, this.#partitions[member] as number)) found.push(member);
     }
-    return Uint32Array.from(found);
+    return Uint32Array.from(found).sort();
   }
 
   /** The first place in #order whose member's partition is not below. */

@@ -54,6 +54,7 @@ export class Reader {
   readonly #inUse = new Map<number, number>();
   #catalog: Catalog;
   #reportedVersion = 0;
+  #breathedMs = 0;
   #waiting: { readonly version: number; resolve(): void }[] = [];
   #fingerprints = new WeakMap<Labels, Uint8Array>();
   /** By part id; ids are never used again. */
@@ -200,6 +201,14 @@ export class Reader {
     return partitionOf(this.#fingerprint(labels));
   }
 
+  /** Lets other work of the thread have its turn, if it has waited for long. */
+  async breathe(): Promise<void> {
+    const { clock } = this.#options;
+    if (clock.monotonicMs() - this.#breathedMs < sliceMs) return;
+    await new Promise<void>((resolve) => clock.setTimer(0, resolve));
+    this.#breathedMs = clock.monotonicMs();
+  }
+
   /** Digest of samples [from, to) of a series (docs/formats/digests.md). */
   digestOf(fingerprint: Uint8Array, samples: SampleBuffer, from: number, to: number): bigint {
     const { timestampsMs, values } = samples;
@@ -213,12 +222,9 @@ export class Reader {
     index = new PartitionIndex();
     const part = this.part(entry);
     const partitions = new Uint16Array(part.meta.seriesCount);
-    let sliceStartMs = this.#options.clock.monotonicMs();
     for (let position = 0; position < partitions.length; position++) {
       partitions[position] = partitionOf(part.fingerprint(position));
-      if (position % 1024 !== 1023 || this.#options.clock.monotonicMs() - sliceStartMs < sliceMs) continue;
-      await new Promise<void>((resolve) => this.#options.clock.setTimer(0, resolve));
-      sliceStartMs = this.#options.clock.monotonicMs();
+      if (position % 1024 === 1023) await this.breathe();
     }
     index.append(partitions);
     this.#partitionsOfParts.set(entry.id, index);

@@ -114,21 +114,32 @@ export class ReadSession {
   }
 
   /**
-   * All series that may have samples of one partition in the range: what replicas compare and send each other. Those that have
-   * none after all read as empty.
+   * All series that may have samples of some partitions in the range: what replicas compare and send each other. Those that
+   * have none after all read as empty. `of`: in parts and head, or in the head only.
    */
-  async selectPartition(partition: number, range: TimeInterval, control: ReadControl): Promise<MergedSeries[]> {
+  async selectPartitions(
+    partitions: Uint32Array,
+    range: TimeInterval,
+    control: ReadControl,
+    of: 'all' | 'head' = 'all',
+  ): Promise<MergedSeries[]> {
     const view = await this.#open();
     const startMs = Math.max(range.startMs, view.horizonMs);
-    const overlap = overlapping(view, startMs, range.endMs);
+    const whole = overlapping(view, startMs, range.endMs);
+    const overlap = of === 'all' ? whole : { ...whole, parts: [] };
     const members: Uint32Array<ArrayBufferLike>[] = [];
-    for (const entry of overlap.parts) members.push((await this.#reader.partitionsOfPart(entry)).members(partition));
+    for (const entry of overlap.parts) members.push((await this.#reader.partitionsOfPart(entry)).members(partitions));
     for (const { headId } of overlap.generations) {
-      members.push(this.#reader.partitionsOfHead(headId).members(partition));
+      members.push(this.#reader.partitionsOfHead(headId).members(partitions));
     }
     control.check();
     const sources = await this.#sources(view, overlap, members, { startMs, endMs: range.endMs }, control);
     return new SelectionReader(sources, uniteSeries(sources), startMs, range.endMs, this.#keys).series();
+  }
+
+  /** What parts there are, what is deleted and dropped, and how far back samples are shown. */
+  async extent(): Promise<Pick<View, 'catalog' | 'horizonMs'>> {
+    return this.#open();
   }
 
   /** The partitions of all series that anything is held of, a bit each (8,192 bytes). A few may have lost their last sample. */

@@ -4,6 +4,7 @@
 import { RpcPeer, Transferred } from '../../base/index.ts';
 import type { Channel } from '../../ports/index.ts';
 import type {
+  AppendedPairs,
   DecodedRequest,
   DeleteRuleRequest,
   RegisteredSeries,
@@ -15,6 +16,7 @@ import type {
 import type { Served } from '../protocol.ts';
 import type { ReadSegment } from '../answers/segment-ranges.ts';
 import { decodeWanted, encodeWanted, type Wanted } from '../answers/wanted.ts';
+import type { Digest } from './digest-totals.ts';
 import type { FingerprintRange, PairScope, WindowDigest } from './pair-reader.ts';
 import type { ReplicaKeeper, ReplicaLane, ReplicaReader } from './replica-store.ts';
 
@@ -24,18 +26,19 @@ interface OfWrite {
 }
 
 type LaneMethods = {
-  readonly replayedPairs: (argument: Record<string, never>) => Float64Array;
+  readonly replayedPairs: (argument: Record<string, never>) => AppendedPairs;
   readonly setGroups: (groups: WriteGroups) => void;
   readonly decode: (body: Uint8Array) => DecodedRequest;
   readonly payloadOf: (argument: OfWrite) => SamplesForPeer;
-  readonly appendKept: (argument: OfWrite) => Float64Array;
+  readonly appendKept: (argument: OfWrite) => AppendedPairs;
   readonly release: (argument: { readonly writeId: number }) => void;
   readonly register: (definitions: Uint8Array) => RegisteredSeries;
   readonly definitionsOf: (argument: { readonly dictionary: number; readonly refs: Uint32Array }) => Uint8Array;
   readonly appendReceived: (argument: {
     readonly samples: SamplesFromPeer;
     readonly origin: SampleOrigin;
-  }) => Float64Array;
+  }) => AppendedPairs;
+  readonly abandonStore: (argument: { readonly code: string; readonly reason: string }) => void;
   readonly dropPartitions: (partitions: Uint16Array) => void;
   readonly saveState: (argument: { readonly name: string; readonly bytes: Uint8Array }) => void;
   readonly loadState: (argument: { readonly name: string }) => Uint8Array | undefined;
@@ -54,8 +57,16 @@ interface OfScope {
   readonly range: FingerprintRange;
 }
 
+interface OfPartitions {
+  readonly partitions: Uint32Array;
+  readonly startMs: number;
+  readonly endMs: number;
+}
+
 type ReaderMethods = {
   readonly digests: (argument: OfScope) => WindowDigest[];
+  readonly digestsOf: (argument: OfPartitions) => Digest[];
+  readonly openScanMany: (argument: OfPartitions) => { readonly scanId: number };
   readonly openScan: (argument: OfScope) => { readonly scanId: number };
   /** Undefined at the end, which closes the scan. */
   readonly nextOfScan: (argument: { readonly scanId: number }) => SamplesForPeer | undefined;
@@ -74,19 +85,35 @@ export function serveReplicaLane(channel: Channel, lane: ReplicaLane): () => Pro
   const handlers: Served<LaneMethods> = {
     replayedPairs: () => lane.replayedPairs(),
     setGroups: (groups) => lane.setGroups(groups),
-    decode: (body) => lane.decode(body),
-    payloadOf: ({ writeId, groups }) => lane.payloadOf(writeId, groups),
-    appendKept: ({ writeId, groups }) => lane.appendKept(writeId, groups),
+    decode: async (body) => {
+      const decoded = await lane.decode(body);
+      return new Transferred(decoded, [
+        decoded.groups.buffer,
+        ...decoded.payloads.map(({ samples }) => samples.bytes.buffer),
+      ]);
+    },
+    payloadOf: async ({ writeId, groups }) => transferPayload(await lane.payloadOf(writeId, groups)),
+    appendKept: async ({ writeId, groups }) => transferPairs(await lane.appendKept(writeId, groups)),
     release: ({ writeId }) => lane.release(writeId),
     register: (definitions) => lane.register(definitions),
     definitionsOf: ({ dictionary, refs }) => lane.definitionsOf(dictionary, refs),
-    appendReceived: ({ samples, origin }) => lane.appendReceived(samples, origin),
+    appendReceived: async ({ samples, origin }) => transferPairs(await lane.appendReceived(samples, origin)),
+    abandonStore: ({ code, reason }) => lane.abandonStore(code, reason),
     dropPartitions: (partitions) => lane.dropPartitions(partitions),
     saveState: ({ name, bytes }) => lane.saveState(name, bytes),
     loadState: ({ name }) => lane.loadState(name),
   };
   const peer = new RpcPeer<MarksMethods>(channel, handlers);
   return () => peer.call('marksForLogCut', {});
+}
+
+function transferPairs(appended: AppendedPairs): Transferred<AppendedPairs> {
+  return new Transferred(appended, [appended.pairs.buffer]);
+}
+
+/** References and bytes lie in one buffer. */
+function transferPayload(samples: SamplesForPeer): Transferred<SamplesForPeer> {
+  return new Transferred(samples, [samples.bytes.buffer]);
 }
 
 /** A lane on the other end of a channel. `marks`: the replica store, once there is one. */
@@ -103,6 +130,7 @@ export function connectReplicaLane(channel: Channel, marks: () => Promise<Uint8A
     register: (definitions) => peer.call('register', definitions),
     definitionsOf: (dictionary, refs) => peer.call('definitionsOf', { dictionary, refs }),
     appendReceived: (samples, origin) => peer.call('appendReceived', { samples, origin }),
+    abandonStore: (code, reason) => peer.call('abandonStore', { code, reason }),
     dropPartitions: (partitions) => peer.call('dropPartitions', partitions),
     saveState: (name, bytes) => peer.call('saveState', { name, bytes }),
     loadState: (name) => peer.call('loadState', { name }),
@@ -130,8 +158,15 @@ export function serveReplicaReader(channel: Channel, reader: ReplicaReader): voi
   const reads = new OpenIterators<Uint8Array>();
   const handlers: Served<ReaderMethods> = {
     digests: ({ scope, range }) => reader.digests(scope, range),
+    digestsOf: ({ partitions, startMs, endMs }) => reader.digestsOf(partitions, startMs, endMs),
+    openScanMany: ({ partitions, startMs, endMs }) => ({
+      scanId: scans.open(reader.scanMany(partitions, startMs, endMs)),
+    }),
     openScan: ({ scope, range }) => ({ scanId: scans.open(reader.scan(scope, range)) }),
-    nextOfScan: ({ scanId }) => scans.next(scanId),
+    nextOfScan: async ({ scanId }) => {
+      const samples = await scans.next(scanId);
+      return new Transferred(samples, samples ? [samples.bytes.buffer] : []);
+    },
     closeScan: ({ scanId }) => scans.close(scanId),
     heldPartitions: () => reader.heldPartitions(),
     openRead: ({ wanted, segments }) => ({ readId: reads.open(reader.read(decodeWanted(wanted), segments)) }),
@@ -146,20 +181,23 @@ export function serveReplicaReader(channel: Channel, reader: ReplicaReader): voi
 
 export function connectReplicaReader(channel: Channel): ReplicaReader {
   const peer = new RpcPeer<ReaderMethods>(channel);
+  async function* drawScan(open: () => Promise<{ readonly scanId: number }>): AsyncGenerator<SamplesForPeer> {
+    const { scanId } = await open();
+    try {
+      for (;;) {
+        const samples = await peer.call('nextOfScan', { scanId });
+        if (!samples) return;
+        yield samples;
+      }
+    } finally {
+      peer.notify('closeScan', { scanId });
+    }
+  }
   return {
     digests: (scope, range) => peer.call('digests', { scope, range }),
-    async *scan(scope, range) {
-      const { scanId } = await peer.call('openScan', { scope, range });
-      try {
-        for (;;) {
-          const samples = await peer.call('nextOfScan', { scanId });
-          if (!samples) return;
-          yield samples;
-        }
-      } finally {
-        peer.notify('closeScan', { scanId });
-      }
-    },
+    digestsOf: (partitions, startMs, endMs) => peer.call('digestsOf', { partitions, startMs, endMs }),
+    scan: (scope, range) => drawScan(() => peer.call('openScan', { scope, range })),
+    scanMany: (partitions, startMs, endMs) => drawScan(() => peer.call('openScanMany', { partitions, startMs, endMs })),
     heldPartitions: () => peer.call('heldPartitions', {}),
     async *read(wanted: Wanted, segments: readonly ReadSegment[]) {
       const { readId } = await peer.call('openRead', { wanted: encodeWanted(wanted), segments });

@@ -78,6 +78,7 @@ export function laneForReplica(lane: Lane): ReplicaLane {
     register: (definitions) => replication.register(definitions),
     definitionsOf: (dictionary, refs) => replication.definitionsOf(dictionary, refs),
     appendReceived: (samples, origin) => replication.appendReceived(samples, origin),
+    abandonStore: (code, reason) => lane.abandonStore(code, reason),
     dropPartitions: (partitions) => lane.dropPartitions(partitions),
     saveState: (name, bytes) => state.save(name, bytes),
     loadState: (name) => state.load(name),

@@ -11,8 +11,10 @@ import type { Wanted } from '../answers/wanted.ts';
 import type { TimeInterval } from '../part/index.ts';
 import { windowWidthsMs } from '../windows.ts';
 import type { Reader } from '../reader/reader.ts';
-import type { ReadControl, ReadSession } from '../reader/session.ts';
+import type { ReadControl } from '../reader/session.ts';
 import type { ScannedSeries } from '../protocol.ts';
+import { type Digest, digestTotals } from './digest-totals.ts';
+import { chunksOf, piecesOf } from './pieces.ts';
 
 /** One window of a partition, or (undefined) all of them. */
 export interface PairScope {
@@ -34,11 +36,10 @@ export interface WindowDigest {
 }
 
 const windowMs = windowWidthsMs[0] as number;
-/** All windows of a partition are read in pieces of so much, so that memory stays bounded. */
-const pieceMs = windowWidthsMs[3] as number;
 /** Samples of a payload: about 64 KiB. */
 const payloadSamplesMax = 8192;
 const sumMask = (1n << 128n) - 1n;
+const allFingerprints: FingerprintRange = { first: 0, last: 0xffff_ffff };
 const unlimited: ReadControl = { check: () => undefined, addBytes: () => undefined };
 
 /** Samples of one series in one piece of time. */
@@ -60,7 +61,7 @@ export class PairReader {
   /** Per window that holds anything, ascending. Throws STORAGE_REPLAYING, PART_CORRUPT, LOG_FAILED. */
   async digests(scope: PairScope, range: FingerprintRange): Promise<WindowDigest[]> {
     const found = new Map<number, { samplesCount: number; sum: bigint }>();
-    for await (const { fingerprint, samples } of this.#series(scope, range)) {
+    for await (const { fingerprint, samples } of this.#series(Uint32Array.of(scope.partition), timesOf(scope), range)) {
       for (const { windowStartMs, from, to } of cutAtWindows(samples)) {
         const digest = found.get(windowStartMs) ?? { samplesCount: 0, sum: 0n };
         found.set(windowStartMs, digest);
@@ -73,10 +74,24 @@ export class PairReader {
       .sort((a, b) => a.windowStartMs - b.windowStartMs);
   }
 
+  /** One digest for each of these partitions (ascending) over [startMs, endMs), bounds of windows or infinite. */
+  digestsOf(partitions: Uint32Array, startMs: number, endMs: number): Promise<Digest[]> {
+    return digestTotals(this.#reader, partitions, startMs, endMs);
+  }
+
   /** The samples in payloads of a bounded size; the next one is worked out when it is asked for. Errors as `digests`. */
-  async *scan(scope: PairScope, range: FingerprintRange): AsyncGenerator<SamplesForPeer, void, undefined> {
+  scan(scope: PairScope, range: FingerprintRange): AsyncGenerator<SamplesForPeer, void, undefined> {
+    return this.#payloads(this.#series(Uint32Array.of(scope.partition), timesOf(scope), range));
+  }
+
+  /** The same of [startMs, endMs) of several partitions. */
+  scanMany(partitions: Uint32Array, startMs: number, endMs: number): AsyncGenerator<SamplesForPeer, void, undefined> {
+    return this.#payloads(this.#series(partitions, { startMs, endMs: endMs - 1 }, allFingerprints));
+  }
+
+  async *#payloads(series: AsyncIterable<Found>): AsyncGenerator<SamplesForPeer, void, undefined> {
     const batch = new ScanBatch();
-    for await (const { fingerprint, labelBytes, samples } of this.#series(scope, range)) {
+    for await (const { fingerprint, labelBytes, samples } of series) {
       for (let from = 0; from < samples.count;) {
         const to = Math.min(samples.count, from + batch.room);
         batch.add(fingerprint, labelBytes(), samples, from, to);
@@ -107,13 +122,26 @@ export class PairReader {
     }
   }
 
-  /** The series of the scope, a piece of time after another; each with the same buffer. */
-  async *#series(scope: PairScope, range: FingerprintRange): AsyncGenerator<Found, void, undefined> {
+  /** The series of some partitions, chunk by chunk, each a piece of time after another; each with the same buffer. */
+  async *#series(
+    partitions: Uint32Array,
+    times: TimeInterval,
+    range: FingerprintRange,
+  ): AsyncGenerator<Found, void, undefined> {
+    for (const chunk of chunksOf(partitions)) yield* this.#seriesOfChunk(chunk, times, range);
+  }
+
+  /** In a session of its own: whoever takes the series may be slow, and a session keeps memory of the head from being freed. */
+  async *#seriesOfChunk(
+    partitions: Uint32Array,
+    times: TimeInterval,
+    range: FingerprintRange,
+  ): AsyncGenerator<Found, void, undefined> {
     const session = this.#reader.openSession();
     const samples = new SampleBuffer();
     try {
-      for (const piece of await this.#pieces(session, scope)) {
-        const selected = await session.selectPartition(scope.partition, piece, unlimited);
+      for (const piece of await piecesOf(session, times)) {
+        const selected = await session.selectPartitions(partitions, piece, unlimited);
         // The snapshot shows nothing newer than this.
         await this.#reader.lane.call('sync', {});
         for (const series of selected) {
@@ -123,17 +151,17 @@ export class PairReader {
           const { labels } = series;
           if (samples.count > 0) yield { labelBytes: () => encodeLabels(labels), fingerprint, samples };
         }
+        await this.#reader.breathe();
       }
     } finally {
       session.close();
     }
   }
+}
 
-  async #pieces(session: ReadSession, { windowStartMs }: PairScope): Promise<TimeInterval[]> {
-    if (windowStartMs !== undefined) return [{ startMs: windowStartMs, endMs: windowStartMs + windowMs - 1 }];
-    const starts = await session.windowStarts(pieceMs);
-    return starts.map((startMs) => ({ startMs, endMs: startMs + pieceMs - 1 }));
-  }
+function timesOf({ windowStartMs }: PairScope): TimeInterval {
+  if (windowStartMs === undefined) return { startMs: Number.NEGATIVE_INFINITY, endMs: Number.POSITIVE_INFINITY };
+  return { startMs: windowStartMs, endMs: windowStartMs + windowMs - 1 };
 }
 
 function isWithin(fingerprint: Uint8Array, { first, last }: FingerprintRange): boolean {

@@ -4,6 +4,7 @@
 import { hasCode, TimbalaError } from '../../base/index.ts';
 import type { Clock } from '../../ports/index.ts';
 import type {
+  AppendedPairs,
   DecodedRequest,
   DeleteRuleRequest,
   GroupPayload,
@@ -16,22 +17,23 @@ import type {
 } from '../contracts.ts';
 import type { ReadSegment } from '../answers/segment-ranges.ts';
 import { decodeWanted, type Wanted } from '../answers/wanted.ts';
+import type { Digest } from './digest-totals.ts';
 import type { FingerprintRange, PairScope, WindowDigest } from './pair-reader.ts';
-import { windowWidthsMs } from '../windows.ts';
 
 type Eventually<Result> = Result | Promise<Result>;
 
 /** The lane, here or in its thread. */
 export interface ReplicaLane {
-  replayedPairs(): Promise<Float64Array>;
+  replayedPairs(): Promise<AppendedPairs>;
   setGroups(groups: WriteGroups): void;
   decode(body: Uint8Array): Eventually<DecodedRequest>;
   payloadOf(writeId: number, groups: Uint16Array): Eventually<SamplesForPeer>;
-  appendKept(writeId: number, groups: Uint16Array): Promise<Float64Array>;
+  appendKept(writeId: number, groups: Uint16Array): Promise<AppendedPairs>;
   release(writeId: number): void;
   register(definitions: Uint8Array): Eventually<RegisteredSeries>;
   definitionsOf(dictionary: number, refs: Uint32Array): Eventually<Uint8Array>;
-  appendReceived(samples: SamplesFromPeer, origin: SampleOrigin): Promise<Float64Array>;
+  appendReceived(samples: SamplesFromPeer, origin: SampleOrigin): Promise<AppendedPairs>;
+  abandonStore(code: string, reason: string): Eventually<void>;
   dropPartitions(partitions: Uint16Array): Promise<void>;
   saveState(name: string, bytes: Uint8Array): Eventually<void>;
   loadState(name: string): Eventually<Uint8Array | undefined>;
@@ -44,7 +46,9 @@ export interface ReplicaKeeper {
 
 export interface ReplicaReader {
   digests(scope: PairScope, range: FingerprintRange): Promise<WindowDigest[]>;
+  digestsOf(partitions: Uint32Array, startMs: number, endMs: number): Promise<Digest[]>;
   scan(scope: PairScope, range: FingerprintRange): AsyncIterable<SamplesForPeer>;
+  scanMany(partitions: Uint32Array, startMs: number, endMs: number): AsyncIterable<SamplesForPeer>;
   heldPartitions(): Promise<Uint32Array>;
   read(wanted: Wanted, segments: readonly ReadSegment[]): AsyncIterable<Uint8Array>;
 }
@@ -62,14 +66,14 @@ export interface ReplicaStoreOptions {
 
 /** A drop flushes the head, so that those which are asked for within this are done together. */
 const dropLingerMs = 1000;
-const [windowWidthMs] = windowWidthsMs;
-const allFingerprints: FingerprintRange = { first: 0, last: 0xffff_ffff };
 
 export class ReplicaStore {
   readonly id: string;
   readonly #options: ReplicaStoreOptions;
   #isReady = false;
   #ready: Promise<Float64Array> | undefined;
+  #position = 0;
+  #recoveredPosition = 0;
   #dropping: { readonly partitions: Set<number>; readonly done: Promise<void> } | undefined;
   #onLogCut: (() => Uint8Array) | undefined;
   #logCutSet: () => void = () => undefined;
@@ -90,8 +94,37 @@ export class ReplicaStore {
   }
 
   async #awaitReplay(): Promise<Float64Array> {
-    const pairs = await this.#options.lane.replayedPairs();
+    const { pairs, position } = await this.#options.lane.replayedPairs();
+    this.#recoveredPosition = position;
+    this.#position = Math.max(this.#position, position);
     this.#isReady = true;
+    return pairs;
+  }
+
+  /**
+   * Of the newest record on disk, as far as appends have resolved: peers that are told remember it. Rises over the directory's
+   * life.
+   */
+  get position(): number {
+    return this.#position;
+  }
+
+  /**
+   * Where the log of earlier runs ended, once `isReady`. Less than what a peer remembers: the directory was rolled back, and
+   * lacks what it had acknowledged. It stays so while this process lives, however much is written.
+   */
+  get recoveredPosition(): number {
+    return this.#recoveredPosition;
+  }
+
+  /** Makes the directory another store (durably), and ends the process with STORE_ROLLED_BACK. What it holds stays. */
+  async abandon(reason: string): Promise<void> {
+    await this.#options.lane.abandonStore('STORE_ROLLED_BACK', reason);
+  }
+
+  async #appended(append: () => Promise<AppendedPairs>): Promise<Float64Array> {
+    const { pairs, position } = await refusing(append);
+    this.#position = Math.max(this.#position, position);
     return pairs;
   }
 
@@ -106,11 +139,12 @@ export class ReplicaStore {
 
   async decode(body: Uint8Array): Promise<ReplicaWrite> {
     const { lane } = this.#options;
-    return new ReplicaWrite(lane, await refusing(() => lane.decode(body)));
+    const decoded = await refusing(() => lane.decode(body));
+    return new ReplicaWrite(lane, decoded, (append) => this.#appended(append));
   }
 
   append(samples: SamplesFromPeer, origin: SampleOrigin): Promise<Float64Array> {
-    return refusing(() => this.#options.lane.appendReceived(samples, origin));
+    return this.#appended(() => this.#options.lane.appendReceived(samples, origin));
   }
 
   async definitionsOf(dictionary: number, refs: Uint32Array): Promise<Uint8Array> {
@@ -129,33 +163,13 @@ export class ReplicaStore {
     return this.#options.reader.scan(scope, range);
   }
 
-  /** One digest for each partition, over the windows from `startMs` to before `endMs`. */
-  digestsOf(
-    partitions: Uint32Array,
-    startMs: number,
-    endMs: number,
-  ): Promise<{ readonly samplesCount: number; readonly sum: bigint }[]> {
-    return Promise.all(
-      Array.from(partitions, async (partition) => {
-        const windows = await this.#windowsIn(partition, startMs, endMs);
-        const samplesCount = windows.reduce((count, window) => count + window.samplesCount, 0);
-        return { samplesCount, sum: windows.reduce((sum, window) => BigInt.asUintN(128, sum + window.sum), 0n) };
-      }),
-    );
+  /** One digest for each partition (ascending), over the windows from `startMs` to before `endMs`. */
+  digestsOf(partitions: Uint32Array, startMs: number, endMs: number): Promise<Digest[]> {
+    return refusing(() => this.#options.reader.digestsOf(partitions, startMs, endMs));
   }
 
-  async #windowsIn(partition: number, startMs: number, endMs: number): Promise<WindowDigest[]> {
-    const windowStartMs = endMs - startMs === windowWidthMs ? startMs : undefined;
-    const windows = await this.digests({ partition, windowStartMs }, allFingerprints);
-    return windows.filter((window) => window.windowStartMs >= startMs && window.windowStartMs < endMs);
-  }
-
-  async *scanMany(partitions: Uint32Array, startMs: number, endMs: number): AsyncGenerator<SamplesForPeer> {
-    for (const partition of partitions) {
-      for (const { windowStartMs } of await this.#windowsIn(partition, startMs, endMs)) {
-        yield* this.scan({ partition, windowStartMs }, allFingerprints);
-      }
-    }
+  scanMany(partitions: Uint32Array, startMs: number, endMs: number): AsyncIterable<SamplesForPeer> {
+    return this.#options.reader.scanMany(partitions, startMs, endMs);
   }
 
   heldPartitions(): Promise<Uint32Array> {
@@ -243,9 +257,15 @@ export class ReplicaWrite {
   readonly #lane: ReplicaLane;
   readonly #writeId: number;
   readonly #payloads: readonly GroupPayload[];
+  readonly #appended: (append: () => Promise<AppendedPairs>) => Promise<Float64Array>;
 
-  constructor(lane: ReplicaLane, { writeId, samplesCount, groups, rejections, payloads }: DecodedRequest) {
+  constructor(
+    lane: ReplicaLane,
+    { writeId, samplesCount, groups, rejections, payloads }: DecodedRequest,
+    appended: (append: () => Promise<AppendedPairs>) => Promise<Float64Array>,
+  ) {
     this.#lane = lane;
+    this.#appended = appended;
     this.#writeId = writeId;
     this.#payloads = payloads;
     this.samplesCount = samplesCount;
@@ -262,7 +282,7 @@ export class ReplicaWrite {
   }
 
   append(partitions: ReadonlySet<number>): Promise<Float64Array> {
-    return refusing(() => this.#lane.appendKept(this.#writeId, Uint16Array.from(partitions)));
+    return this.#appended(() => this.#lane.appendKept(this.#writeId, Uint16Array.from(partitions)));
   }
 
   release(): void {

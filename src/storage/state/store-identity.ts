@@ -39,11 +39,24 @@ export function identifyStore(
   else if (stored.place !== place) reason = 'copied';
   else if (losses.some((loss) => !stored.losses.includes(loss))) reason = 'lost-records';
   if (stored && reason === undefined) return { id: stored.id, reason };
-  const id = new Uint8Array(16);
-  random.fill(id);
-  const fresh = { id: Buffer.from(id).toString('hex'), place, losses };
-  files.save(name, encode(fresh));
-  return { id: fresh.id, reason };
+  return { id: saveFresh(files, random, place, losses), reason };
+}
+
+/**
+ * Makes the directory another store: something that it acknowledged may be missing. Durable when it returns. The process must
+ * then end: its peers know it under the old id.
+ */
+export function renewStore(files: StateFiles, random: Random, place: string): void {
+  const bytes = files.load(name);
+  saveFresh(files, random, place, bytes ? decode(bytes).losses : []);
+}
+
+function saveFresh(files: StateFiles, random: Random, place: string, losses: readonly string[]): string {
+  const bytes = new Uint8Array(16);
+  random.fill(bytes);
+  const id = Buffer.from(bytes).toString('hex');
+  files.save(name, encode({ id, place, losses }));
+  return id;
 }
 
 function encode({ id, place, losses }: Stored): Uint8Array<ArrayBuffer> {
