@@ -33,10 +33,12 @@ import { failureOf, isSmall, type Traffic } from './traffic.ts';
 
 /** Both sides have agreed within this time, or the connection is given up. */
 export const openingMsMax = 3 * secondMs;
-/** Whoever has sent nothing for so long sends a frame without content. */
-export const heartbeatMs = 5 * secondMs;
-/** A connection on which nothing has come for so long is dead. */
+/** Whoever has sent nothing between two beats sends a frame without content: nobody is silent for longer than two. */
+export const heartbeatMs = 2.5 * secondMs;
+/** A connection on which nothing has come for so long is dead… */
 export const silenceMsMax = 15 * secondMs;
+/** …or for so long, two beats and some, if gossip too finds the node dead. */
+export const deadSilenceMsMax = 6 * secondMs;
 /** A peer that has sent something within this time, and makes us wait, is busy. */
 const livelyMs = secondMs;
 
@@ -65,6 +67,8 @@ export interface ConnectionOptions {
     | { readonly node: NodeName; readonly isNameKnown: boolean; readonly connectionClass: ConnectionClass }
     | undefined;
   readonly onRequest: PeerHandler;
+  /** Gossip's opinion of a node, where it has one. */
+  readonly isAlive: (node: NodeName) => boolean | undefined;
   /** Both sides have agreed. */
   readonly onOpen: (peer: PeerIdentity, connectionClass: ConnectionClass) => void;
   /** Once, when it has ended, whoever ended it. */
@@ -107,6 +111,15 @@ export class PeerConnection implements StreamHandlers {
 
   get isOpen(): boolean {
     return this.#peer !== undefined && !this.#isEnded;
+  }
+
+  /** Whether requests may get through: it is open, or not known to lead to the dead. */
+  get isHopeful(): boolean {
+    return this.#options.isAlive(this.#name()) !== false || (this.isOpen && this.#silentMs() < deadSilenceMsMax);
+  }
+
+  #silentMs(): number {
+    return this.#options.clock.monotonicMs() - this.#lastArrivalMs;
   }
 
   /** What a connection is doing, for a page that shows it. */
@@ -178,7 +191,7 @@ export class PeerConnection implements StreamHandlers {
       clock,
       traffic,
       peerName,
-      isPeerAlive: () => this.isOpen && clock.monotonicMs() - this.#lastArrivalMs < livelyMs,
+      isPeerAlive: () => this.isOpen && this.#silentMs() < livelyMs,
     });
     const answering = new Answering({
       clock,
@@ -348,8 +361,9 @@ export class PeerConnection implements StreamHandlers {
       const nowMs = clock.monotonicMs();
       // After a pause of our own, what came meanwhile has not been read yet.
       const wasPaused = nowMs - dueMs > heartbeatMs / 2;
-      if (!wasPaused && nowMs - this.#lastArrivalMs >= silenceMsMax) {
-        this.#giveUp(new TimbalaError('PEER_SILENT', `nothing came for ${silenceMsMax} ms`));
+      const silentMs = this.#silentMs();
+      if (!wasPaused && (silentMs >= silenceMsMax || !this.isHopeful)) {
+        this.#giveUp(new TimbalaError('PEER_SILENT', `nothing came for ${Math.round(silentMs)} ms`));
         return;
       }
       if (!this.#hasSentSinceBeat) this.#sendCredit();

@@ -17,8 +17,6 @@ export interface LinkOptions extends Omit<ConnectionOptions, 'dialed' | 'onOpen'
   readonly random: Random;
   readonly node: NodeName;
   readonly connectionClass: ConnectionClass;
-  /** Gossip's opinion, where it has one. */
-  readonly isAlive: () => boolean | undefined;
 }
 
 export interface LinkState {
@@ -61,7 +59,7 @@ export class PeerLink {
       if (waitMs > 0) return this.#unreachable(`tried again in ${Math.ceil(waitMs)} ms`);
     }
     const connection = (this.#connection ??= this.#dial());
-    if (!connection.isOpen && this.#options.isAlive() === false) return this.#unreachable('gossip finds it dead');
+    if (!connection.isHopeful) return this.#unreachable('gossip finds it dead');
     return connection.request(frame, patienceMs, signal);
   }
 

@@ -40,7 +40,7 @@ export interface PeerConnectionsOptions {
   readonly judge?: (theirs: PeerIdentity) => PeerFailure | undefined;
   /**
    * Gossip's opinion; undefined where it has none. Requests to a node that it finds dead fail at once as long as no connection
-   * is open, while one is tried behind.
+   * is open on which something came lately, while one is tried behind.
    */
   readonly isAlive?: (node: NodeName) => boolean | undefined;
 }
@@ -53,7 +53,6 @@ export class PeerConnections implements PeerLinks {
   readonly #ports: PeerPorts;
   readonly #shared: Omit<ConnectionOptions, 'dialed' | 'onOpen' | 'onEnded'>;
   readonly #listener: StreamListener;
-  readonly #isAlive: PeerConnectionsOptions['isAlive'];
   readonly #links = new Map<NodeName, Map<ConnectionClass, PeerLink>>();
   #addresses: ReadonlyMap<NodeName, string> = new Map();
   readonly #accepted = new Set<PeerConnection>();
@@ -80,13 +79,13 @@ export class PeerConnections implements PeerLinks {
     const { store, identity } = options;
     this.#ports = ports;
     this.#listener = listener;
-    this.#isAlive = options.isAlive;
     this.address = listener.address;
     this.#shared = {
       clock,
       log,
       store,
       identity,
+      isAlive: options.isAlive ?? (() => undefined),
       judge: options.judge ?? ((theirs) => refuseStrangers(identity(), theirs)),
       countersOf: (connectionClass) => this.counters[connectionClass],
       limitsOf: (connectionClass) => limitsAmong(this.#addresses.size, connectionClass),
@@ -179,8 +178,7 @@ export class PeerConnections implements PeerLinks {
     const address = this.#addresses.get(node);
     if (known || address === undefined) return known;
     const { network, random } = this.#ports;
-    const isAlive = (): boolean | undefined => this.#isAlive?.(node);
-    const link = new PeerLink({ ...this.#shared, network, random, node, connectionClass, isAlive }, address);
+    const link = new PeerLink({ ...this.#shared, network, random, node, connectionClass }, address);
     const links = this.#links.get(node) ?? new Map<ConnectionClass, PeerLink>();
     this.#links.set(node, links.set(connectionClass, link));
     return link;

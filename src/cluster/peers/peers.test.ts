@@ -514,6 +514,25 @@ suite('a peer that is busy', () => {
   });
 });
 
+test('a connection that is silent ends sooner where gossip too finds its node dead', async () => {
+  const world = new SimWorld(1);
+  const network = new SimNetwork(world);
+  const alive: { b: boolean | undefined } = { b: true };
+  const a = await simulatedNode(world, network.at('a'), 'a', { isAlive: () => alive.b });
+  await simulatedNode(world, network.at('b'), 'b');
+  a.peers.setAddresses(new Map([['b', 'b:9095']]));
+  await settled(world, a.peers.request('b', hello(), secondMs));
+  alive.b = false;
+  await pass(world, 20 * secondMs);
+  // It is gossip that is wrong: heartbeats come.
+  await settled(world, a.peers.request('b', hello(), secondMs));
+  network.cut('b', 'a');
+  const waiting = a.peers.request('b', hello(), 60 * secondMs).catch((error) => error);
+  await pass(world, 11 * secondMs);
+  assert.ok(hasCode(await Promise.race([waiting, undefined]), 'PEER_UNREACHABLE'));
+  assert.equal(a.peers.states()[0]?.isOpen, false);
+});
+
 test('nodes that gossip finds dead are not waited for, and tried all the same', async () => {
   const world = new SimWorld(1);
   const network = new SimNetwork(world);
