@@ -8,55 +8,25 @@ import { SeededRandom } from '../../src/base/index.ts';
 import type { ApiAnswer, PrometheusApi, QueryData } from '../support/prometheus-api.ts';
 import { findPrometheus } from '../support/servers.ts';
 import { answerDifference } from './compare.ts';
-import { dataEndMs, dataStartMs } from './data.ts';
 import { skipReason, startPair } from './pair.ts';
 import { QueryGenerator } from './query-generator.ts';
+import { nextQuestion, type Question } from './question.ts';
 
 const seed = Number(process.env['TIMBALA_TEST_SEED'] ?? 1);
 const queriesCount = Number(process.env['TIMBALA_TEST_QUERIES'] ?? 600);
-const malformedOneIn = 6;
 const reportedMax = 20;
 /** Prometheus is asked again before a difference counts: what it answers differently itself, by hash order, is unspecified. */
 const attempts = 8;
 
 const prometheus = findPrometheus(3, false);
 
-type Ask = (api: PrometheusApi) => Promise<ApiAnswer<QueryData>>;
-
-interface Question {
-  readonly query: string;
-  readonly when: string;
-  readonly ask: Ask;
-}
-
-function nextQuestion(generator: QueryGenerator, random: SeededRandom): Question {
-  const accepted = generator.next();
-  const query = random.below(malformedOneIn) === 0 ? generator.malform(accepted) : accepted;
-  const timeMs = dataStartMs + random.below(dataEndMs - dataStartMs + 600_000);
-  const lookbackDelta = ['', '', '', '1m', '20s', '1h'][random.below(6)] ?? '';
-  const lookback = lookbackDelta === '' ? '' : `, lookback ${lookbackDelta}`;
-  if (random.below(2) === 0) {
-    return {
-      query,
-      when: `at ${timeMs / 1000}${lookback}`,
-      ask: (api) => api.query({ query, timeMs, lookbackDelta }),
-    };
-  }
-  const stepMs = [15_000, 60_000, 47_001, 300_000][random.below(4)] ?? 60_000;
-  const endMs = timeMs + stepMs * random.below(60);
-  return {
-    query,
-    when: `from ${timeMs / 1000} to ${endMs / 1000} by ${stepMs / 1000}${lookback}`,
-    ask: (api) => api.queryRange({ query, startMs: timeMs, endMs, stepMs, lookbackDelta }),
-  };
-}
-
 async function differenceIn(
   question: Question,
   ours: PrometheusApi,
   theirs: PrometheusApi,
 ): Promise<string | undefined> {
-  const { query, when, ask } = question;
+  const { query, when, path, form } = question;
+  const ask = (api: PrometheusApi): Promise<ApiAnswer<QueryData>> => api.call(path, form);
   const ourAnswer = await ask(ours);
   let theirAnswer = await ask(theirs);
   let difference = answerDifference(query, ourAnswer, theirAnswer);
