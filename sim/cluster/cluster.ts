@@ -308,8 +308,7 @@ export class SimCluster {
     };
     try {
       const { frames, warnings } = await node.read(selection, (input) => {
-        // Nobody reads itself first: the more nodes take part, the more can go wrong.
-        const plan = planAlone({ ...input, rank: () => 1 }, selection, reach);
+        const plan = planAlone(input, selection, reach);
         ({ fromMs, toMs } = plan.selection ?? selection);
         return plan;
       });

@@ -23,7 +23,6 @@ export * from './peers/index.ts';
 export { partitionsCount, type PlacedMember, Placement } from './placement/index.ts';
 export {
   type ClusterRead,
-  mayBeServedAlone,
   planAlone,
   planEverything,
   type PlanInput,

@@ -2,7 +2,6 @@
 // one, leaving it. Everything outside is a port, so that the simulator runs whole clusters of these in one thread.
 import { errorMessage, TimbalaError } from '../base/index.ts';
 import type { Clock, Log, Random, Timer } from '../ports/index.ts';
-import type { StepReach } from '../promql/index.ts';
 import type { DecodedWrite, DeleteRequest, LocalStore, NodeName, PeerLinks, Selection } from './contracts.ts';
 import { decisions, type Decisions, type OwnerToken, ownerToken, replicasCount } from './decisions.ts';
 import { recordAtStart } from './enter.ts';
@@ -220,11 +219,6 @@ export class ClusterNode {
   /** A read whose own share the caller reads itself, piece by piece. */
   openRead(selection: Selection, options: ReadOptions): ReadStream {
     return this.reader.open(selection, options);
-  }
-
-  /** A read for what is added up: of the stretch that single owners serve (Reader.openAlone). */
-  openReadAlone(selection: Selection, reach: StepReach, deadlineMs: number): ReadStream {
-    return this.reader.openAlone(selection, reach, deadlineMs);
   }
 
   /** Resolves when two active members have the delete on disk. Throws DELETE_UNAVAILABLE: it may yet take effect. */

@@ -25,6 +25,7 @@ export { Keeper, type KeeperOptions } from './keeper/keeper.ts';
 export { defaultLaneLimits, Lane, type LaneLimits, type LaneOptions, type ReplicationOptions } from './lane/lane.ts';
 export { Reader, type ReaderOptions } from './reader/reader.ts';
 export { ReadSession } from './reader/session.ts';
+export type { AnswerSelection, FragmentEvaluator } from './answers/answer-reader.ts';
 export { type AnswerSeries, AnswerUnion } from './answers/answer-union.ts';
 export { keepRanges, type ReadSegment, SegmentRanges } from './answers/segment-ranges.ts';
 export { SegmentSession } from './answers/segment-session.ts';

@@ -1,4 +1,4 @@
-export { mayBeServedAlone, planAlone } from './plan-alone.ts';
+export { planAlone } from './plan-alone.ts';
 export { planEverything, planRead, type PlanInput, type ReadPlan } from './plan.ts';
 export type { ReadEvent, ReadStream } from './read-stream.ts';
 export { type ClusterRead, type ReadCounters, Reader, type ReadOptions } from './reader.ts';

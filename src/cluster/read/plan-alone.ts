@@ -50,10 +50,10 @@ export function mayBeServedAlone({ startMs, afterMs }: StepReach, nowMs: number)
   return startMs + afterMs < windowStartOf(nowMs);
 }
 
-/**
- * Narrows the selection to the stretch that holds most of the steps. Throws READ_NOT_SHARED where none holds a step, or where
- * the asking node (rank 0) could serve all of it: reading samples is then as good.
- */
+/** Of all steps, where samples have to be read for the rest anyway. */
+const stepsShareMin = 0.25;
+
+/** Narrows the selection to the stretch that holds most of the steps. Throws READ_NOT_SHARED where none holds many. */
 export function planAlone(
   input: PlanInput,
   selection: Selection,
@@ -69,18 +69,11 @@ export function planAlone(
       bestStepsCount = stepsCount;
     }
   }
-  if (!best) throw new TimbalaError('READ_NOT_SHARED', 'no step reads only what single owners serve');
-  if (isServedHere(input, best)) throw new TimbalaError('READ_NOT_SHARED', 'the asking node serves all of it');
+  if (!best || bestStepsCount < stepsShareMin * reach.stepsCount) {
+    throw new TimbalaError('READ_NOT_SHARED', 'few steps, if any, read only what single owners serve');
+  }
   const { fromMs, toMs } = best;
   return { sources: sharesOf(input, best), ownerlessCount: 0, selection: { ...selection, fromMs, toMs } };
-}
-
-function isServedHere({ owners, rank, partitionsCount }: PlanInput, { alone }: Stretch): boolean {
-  for (let partition = 0; partition < partitionsCount; partition++) {
-    const own = owners(partition).findIndex((name) => rank(name) === 0);
-    if (own < 0 || ((alone[partition] as number) & (1 << own)) === 0) return false;
-  }
-  return true;
 }
 
 /** Segments are joined as long as every partition keeps an owner that serves all of them. */

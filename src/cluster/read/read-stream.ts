@@ -13,7 +13,13 @@ import type { Excluded } from './survey.ts';
  * - `end`: the answer is complete but for what `warnings` say.
  */
 export type ReadEvent =
-  | { readonly kind: 'plan'; readonly selection: Selection; readonly own: readonly ReadSegment[] }
+  | {
+      readonly kind: 'plan';
+      readonly selection: Selection;
+      readonly own: readonly ReadSegment[];
+      /** Whose frames follow. */
+      readonly others: readonly NodeName[];
+    }
   | { readonly kind: 'frame'; readonly from: NodeName; readonly frame: Uint8Array }
   | { readonly kind: 'end'; readonly warnings: readonly string[] };
 
@@ -168,8 +174,10 @@ export class ClusterReadStream implements ReadStream {
     if (this.#failure) return;
     const abort = new AbortController();
     const signal = AbortSignal.any([this.#abort.signal, abort.signal]);
-    const told = this.#offer({ kind: 'plan', selection: planned.selection, own: planned.own });
-    const reads = [...planned.others.keys()].map((from) => this.#forward(planned, from, signal));
+    const { selection, own } = planned;
+    const others = [...planned.others.keys()];
+    const told = this.#offer({ kind: 'plan', selection, own, others });
+    const reads = others.map((from) => this.#forward(planned, from, signal));
     try {
       await Promise.all([told, ...reads]);
     } finally {

@@ -7,7 +7,7 @@ import type { NodeName, ReadSegment, RecordHash, Scope, Selection } from '../con
 import type { Exchange } from '../exchange.ts';
 import type { NodeState } from '../state.ts';
 import type { ClusterTiming } from '../timing.ts';
-import { AloneMemory, planAlone } from './plan-alone.ts';
+import { AloneMemory, mayBeServedAlone, planAlone } from './plan-alone.ts';
 import { partitionsIn, type PlanInput, PlanMemory, planRead, type ReadPlan } from './plan.ts';
 import { ReadOfPeer } from './read-of-peer.ts';
 import {
@@ -36,6 +36,11 @@ export interface ReadOptions {
   readonly deadlineMs: number;
   /** Whom to read; by default as few as the marks allow. */
   readonly plan?: (input: PlanInput) => ReadPlan;
+  /**
+   * For what is added up, and so may count nothing twice: steps that read this far. The read then is of the longest stretch that
+   * single owners serve, each partition from one node; `open`, or `next`, throws READ_NOT_SHARED where that is not worth it.
+   */
+  readonly alone?: StepReach | undefined;
 }
 
 export interface ReadCounters {
@@ -49,6 +54,9 @@ export interface ReadCounters {
   /** Plans given up because something changed, or because a node failed. */
   stale: number;
   failedSources: number;
+  /** Reads that may count nothing twice, and those of them that were not worth it. */
+  shared: number;
+  notShared: number;
 }
 
 /** What was worked out of the marks under one view. */
@@ -56,6 +64,8 @@ class ViewMemory {
   readonly viewHash: RecordHash;
   readonly plans = new PlanMemory();
   readonly alone = new AloneMemory();
+  /** Whether the node owns every partition, as in a cluster of three. */
+  ownsAll: boolean | undefined;
 
   constructor(viewHash: RecordHash) {
     this.viewHash = viewHash;
@@ -71,6 +81,8 @@ export class Reader {
     bytes: 0,
     stale: 0,
     failedSources: 0,
+    shared: 0,
+    notShared: 0,
   };
   readonly server: ReadServer;
   readonly #state: NodeState;
@@ -102,10 +114,7 @@ export class Reader {
   }
 
   /** A read whose own share the caller reads itself, from the node's storage. */
-  open(
-    selection: Selection,
-    { deadlineMs, plan = (input) => planRead(input, this.#memory.plans) }: ReadOptions,
-  ): ReadStream {
+  open(selection: Selection, { deadlineMs, alone, plan = this.#planner(selection, alone) }: ReadOptions): ReadStream {
     const host: ReadHost = {
       clock: this.#state.clock,
       plan: (excluded) => this.#plan(selection, excluded, plan),
@@ -116,15 +125,6 @@ export class Reader {
       open: (planned, from, signal) => new ReadOfPeer(this.#state, this.#exchange, this.#timing, planned, from, signal),
     };
     return new ClusterReadStream(host, deadlineMs);
-  }
-
-  /**
-   * A read that may count nothing twice: of the longest stretch of the selection that single owners serve, each partition from
-   * one node. The `plan` event tells the stretch. `next` throws READ_NOT_SHARED where it is not worth it.
-   */
-  openAlone(selection: Selection, reach: StepReach, deadlineMs: number): ReadStream {
-    const plan = (input: PlanInput): ReadPlan => planAlone(input, selection, reach, this.#memory.alone);
-    return this.open(selection, { deadlineMs, plan });
   }
 
   /** All of a read, the own share through the store. Errors as ReadStream.next. */
@@ -194,6 +194,31 @@ export class Reader {
       },
       counters: this.counters,
     };
+  }
+
+  #planner(selection: Selection, alone: StepReach | undefined): (input: PlanInput) => ReadPlan {
+    if (!alone) return (input) => planRead(input, this.#memory.plans);
+    if (!mayBeServedAlone(alone, this.#state.clock.nowMs()) || this.#ownsAll()) {
+      throw new TimbalaError('READ_NOT_SHARED', 'the steps are too new, or all is here');
+    }
+    this.counters.shared++;
+    return (input) => {
+      try {
+        return planAlone(input, selection, alone, this.#memory.alone);
+      } catch (error) {
+        this.counters.notShared++;
+        throw error;
+      }
+    };
+  }
+
+  #ownsAll(): boolean {
+    const memory = this.#memory;
+    const { view, name } = this.#state;
+    memory.ownsAll ??= !Array.from({ length: this.#partitionsCount }, (_, partition) => view.owners(partition)).some(
+      (owners) => !owners.includes(name),
+    );
+    return memory.ownsAll;
   }
 
   /** Plans of the current view. */

@@ -9,7 +9,7 @@ import { selectK } from '../operators/select-k.ts';
 import type { Grid } from '../plan/grid.ts';
 import { type AggregationNode, mapChildren, type PlanNode } from '../plan/plan-node.ts';
 import type { Plan, TimedQuery } from '../plan/planner.ts';
-import type { FragmentAnswer, Queryable } from '../queryable.ts';
+import type { FragmentAnswer, Queryable, QueryControl } from '../queryable.ts';
 import { candidatesOf, demandUntied } from './candidates.ts';
 import { decodeFragment, type Fragment } from './fragment-frame.ts';
 import { encodeFragmentRequest } from './fragment-request.ts';
@@ -63,12 +63,7 @@ async function pushOne(
   const { reach, aggregation } = pushable;
   const { start, end } = aggregation.position;
   const { lookbackDeltaMs, control } = evaluation;
-  let bytesCount = 0;
-  const addBytes = (count: number): void => {
-    bytesCount += count;
-    control.addBytes(count);
-  };
-  const counted = { check: () => control.check(), addSamples: (count: number) => control.addSamples(count), addBytes };
+  const counted = new CountedControl(control);
   try {
     const encoded = encodeFragmentRequest({ query, lookbackDeltaMs, positionStart: start, positionEnd: end, reach });
     const answer = await queryable.fragments?.({ encoded, reach }, counted);
@@ -76,8 +71,37 @@ async function pushOne(
   } catch (error) {
     // Reading samples will tell what is wrong, if it is the query's.
     if (!(error instanceof TimbalaError)) throw error;
-    control.addBytes(-bytesCount);
+    counted.giveBack();
     return undefined;
+  }
+}
+
+/** Knows what was taken, so that it can be given back. */
+class CountedControl implements QueryControl {
+  readonly remainingMs?: () => number;
+  readonly #control: QueryControl;
+  #bytesCount = 0;
+
+  constructor(control: QueryControl) {
+    this.#control = control;
+    if (control.remainingMs) this.remainingMs = () => control.remainingMs?.() ?? Infinity;
+  }
+
+  check(): void {
+    this.#control.check();
+  }
+
+  addSamples(count: number): void {
+    this.#control.addSamples(count);
+  }
+
+  addBytes(count: number): void {
+    this.#control.addBytes(count);
+    this.#bytesCount += count;
+  }
+
+  giveBack(): void {
+    this.#control.addBytes(-this.#bytesCount);
   }
 }
 

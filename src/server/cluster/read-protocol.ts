@@ -1,5 +1,6 @@
 // What a query worker asks of main when its query needs the whole cluster. The worker draws: main holds a frame of each source.
 import type { ReadEvent, Selection } from '../../cluster/index.ts';
+import type { StepReach } from '../../promql/index.ts';
 
 export interface ReadCall {
   /** Chosen by the worker; unique on its channel. */
@@ -8,6 +9,8 @@ export interface ReadCall {
   readonly callId: number;
   readonly selection: Selection;
   readonly deadlineMs: number;
+  /** As in ReadOptions. */
+  readonly alone?: StepReach | undefined;
 }
 
 /** Served by main to each query worker. Errors of a read are those of ReadStream.next. */

@@ -50,8 +50,8 @@ export class ReadService {
     // `Transferred` is how a handler says what moves; the caller sees what ClusterReadHandlers says.
     const handlers = {
       open: (call: ReadCall) => {
-        const { selection, deadlineMs } = call;
-        const stream = this.#reads.open(selection, { deadlineMs });
+        const { selection, deadlineMs, alone } = call;
+        const stream = this.#reads.open(selection, { deadlineMs, alone });
         open.set(call.readId, { call, stream });
         this.#keep(call.callId, stream);
         return next(call.readId);

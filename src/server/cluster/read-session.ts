@@ -2,7 +2,18 @@
 // forwards what other nodes hold; the own share is read here, from the worker's own reader, without being encoded.
 import { hasCode, present, type RpcPeer } from '../../base/index.ts';
 import { compareUtf8, decodeLabels, Labels } from '../../model/index.ts';
-import type { LabelRequest, QueryControl, Queryable, Selection, SelectRequest } from '../../promql/index.ts';
+import type { ReadEvent } from '../../cluster/index.ts';
+import {
+  evaluateFragment,
+  type FragmentAnswer,
+  type FragmentRequest,
+  type LabelRequest,
+  type QueryControl,
+  type Queryable,
+  type Selection,
+  type SelectRequest,
+  type StepReach,
+} from '../../promql/index.ts';
 import {
   type AnswerSeries,
   AnswerUnion,
@@ -20,10 +31,12 @@ import type { ClusterReadHandlers } from './read-protocol.ts';
 
 /** What one attempt of a read gathers; a new attempt begins with a new one. */
 interface Gathering {
-  /** Reads the own share, of one state taken now. */
-  begin(session: ReadSession, own: readonly ReadSegment[]): Promise<void>;
+  /** Reads the own share of what was planned, of one state taken now. */
+  begin(session: ReadSession, planned: PlannedEvent): Promise<void>;
   add(source: string, frame: Uint8Array): void;
 }
+
+type PlannedEvent = Extract<ReadEvent, { kind: 'plan' }>;
 
 /** Numbers reads on one worker's channel. */
 export class ReadIds {
@@ -68,19 +81,66 @@ export class ClusterSession implements Queryable {
     const wanted = encodeWanted({ kind: 'samples', requests });
     const fromMs = Math.min(...requests.map(({ startMs }) => startMs));
     const toMs = Math.max(...requests.map(({ endMs }) => endMs));
-    const gathered = await this.#read({ fromMs, toMs, wanted }, control, () => {
+    const { gathered, warnings } = await this.#read({ fromMs, toMs, wanted }, control, () => {
       const union = new AnswerUnion(requests.length);
       let own: readonly { readonly series: readonly AnswerSeries[] }[] = [];
       return {
-        begin: async (session, segments) => {
-          const shown = new SegmentSession(session, segments, (labels) => this.#options.reader.partitionOf(labels));
-          own = await shown.select(requests, control);
+        begin: async (session, planned) => {
+          if (planned.own.length > 0) own = await this.#shown(session, planned.own).select(requests, control);
         },
         add: (source, frame) => union.add(source, frame),
         finish: () => requests.map((_, request) => ({ series: union.series(request, own[request]?.series ?? []) })),
       };
     });
+    this.#warn(warnings);
     return gathered.finish();
+  }
+
+  #shown(session: ReadSession, own: readonly ReadSegment[]): SegmentSession {
+    return new SegmentSession(session, own, (labels) => this.#options.reader.partitionOf(labels));
+  }
+
+  #warn(warnings: readonly string[]): void {
+    for (const warning of warnings) this.#warnings.add(warning);
+  }
+
+  /**
+   * Aggregates at the nodes that each serve some partitions alone, this one included. Undefined where something may be missing:
+   * then samples are read, which tells what. Throws what the read throws, READ_NOT_SHARED above all.
+   */
+  async fragments({ encoded, reach }: FragmentRequest, control: QueryControl): Promise<FragmentAnswer | undefined> {
+    const { startMs, stepMs, stepsCount, beforeMs, afterMs } = reach;
+    const lastMs = startMs + (stepsCount - 1) * stepMs;
+    const selection = { fromMs: startMs - beforeMs, toMs: lastMs + afterMs, wanted: encoded };
+    // Samples are counted where the fragments are put together, those of all nodes alike.
+    const ownControl = withoutSamples(control);
+    const { gathered, warnings } = await this.#read(
+      selection,
+      control,
+      () => {
+        const frames = new Map<string, Uint8Array>();
+        let planned: PlannedEvent | undefined;
+        return {
+          begin: async (session, event) => {
+            planned = event;
+            if (event.own.length === 0) return;
+            frames.set(
+              '',
+              await evaluateFragment(encoded, event.selection, this.#shown(session, event.own), ownControl),
+            );
+          },
+          add: (source, frame) => frames.set(source, frame),
+          finish: () => ({ frames, planned: present(planned, 'a plan') }),
+        };
+      },
+      reach,
+    );
+    const { frames, planned } = gathered.finish();
+    if (warnings.length > 0 || !planned.others.every((source) => frames.has(source))) return undefined;
+    const { fromMs, toMs } = planned.selection;
+    // In one order whoever answered first, so that sums come out alike.
+    const inOrder = [...frames.keys()].sort().map((source) => present(frames.get(source), 'a frame'));
+    return { fromMs, toMs, frames: inOrder };
   }
 
   async series(request: LabelRequest, control: QueryControl): Promise<Labels[]> {
@@ -142,17 +202,20 @@ export class ClusterSession implements Queryable {
   ): Promise<Found> {
     const { startMs, endMs } = request;
     const wanted = encodeWanted({ kind: 'labels', request });
-    const { found } = await this.#read({ fromMs: startMs, toMs: endMs, wanted }, control, () => {
+    const { gathered, warnings } = await this.#read({ fromMs: startMs, toMs: endMs, wanted }, control, () => {
       const into = empty();
       return {
         found: into,
-        begin: (session, segments) => gather.own(into, session, segments),
+        begin: async (session, { own }) => {
+          if (own.length > 0) await gather.own(into, session, own);
+        },
         add: (_source, frame) => {
           for (const text of readTextFrame(frame)) gather.told(into, text);
         },
       };
     });
-    return found;
+    this.#warn(warnings);
+    return gathered.found;
   }
 
   /** One read of the cluster, over as many attempts as it takes. */
@@ -160,7 +223,8 @@ export class ClusterSession implements Queryable {
     selection: { readonly fromMs: number; readonly toMs: number; readonly wanted: Uint8Array },
     control: QueryControl,
     gathering: () => G,
-  ): Promise<G> {
+    alone?: StepReach,
+  ): Promise<{ readonly gathered: G; readonly warnings: readonly string[] }> {
     const { main, readIds, callId } = this.#options;
     const readId = readIds.take();
     const deadlineMs = control.remainingMs?.() ?? queryTimeoutMs;
@@ -169,13 +233,12 @@ export class ClusterSession implements Queryable {
     let bytesCount = 0;
     let isOver = false;
     try {
-      let event = await main.call('open', { readId, callId, selection, deadlineMs });
+      let event = await main.call('open', { readId, callId, selection, deadlineMs, alone });
       for (;;) {
         control.check();
         if (event.kind === 'end') {
           isOver = true;
-          for (const warning of event.warnings) this.#warnings.add(warning);
-          return present(gathered, 'an attempt');
+          return { gathered: present(gathered, 'an attempt'), warnings: event.warnings };
         }
         if (event.kind === 'frame') {
           control.addBytes(event.frame.length);
@@ -188,7 +251,7 @@ export class ClusterSession implements Queryable {
           session = this.#openSession();
           gathered = gathering();
           // What is read now is vouched for by the end, so it has to be read before more is asked for.
-          if (event.own.length > 0) await gathered.begin(session, event.own);
+          await gathered.begin(session, event);
         }
         event = await main.call('next', { readId });
       }
@@ -212,4 +275,8 @@ export class ClusterSession implements Queryable {
     session.close();
     this.#sessions.delete(session);
   }
+}
+
+function withoutSamples(control: QueryControl): QueryControl {
+  return { check: () => control.check(), addSamples: () => {}, addBytes: (count) => control.addBytes(count) };
 }

@@ -34,6 +34,8 @@ const writeHelps: Helps<ClusterCounters['write']> = {
 };
 
 const readHelps: Helps<ClusterCounters['read']> = {
+  shared: 'Questions whether other nodes can aggregate for a query, each over what it alone serves.',
+  notShared: 'Those of them that came to nothing, because too much is still marked.',
   plans: 'Plans of cluster reads; more than reads where one had to be made anew.',
   sources: 'Nodes that were read, over all plans.',
   warned: 'Plans that did without more stores than completeness allows: answered with a warning.',

@@ -1,8 +1,25 @@
 // The replica worker: reads the own parts and head for the cluster's protocols and for peers, apart from queries, so that
-// neither waits for the other.
-import { present } from '../../base/index.ts';
-import { PairReader, Reader, serveReplicaReader } from '../../storage/index.ts';
+// neither waits for the other. Of queries that others ask it evaluates fragments, each within limits of its own.
+import { present, secondMs } from '../../base/index.ts';
+import type { Clock } from '../../ports/index.ts';
+import { evaluateFragment, LimitedQueryControl } from '../../promql/index.ts';
+import { type FragmentEvaluator, PairReader, Reader, serveReplicaReader } from '../../storage/index.ts';
 import { type RoleContext, storagePorts, type StorageStart } from './role.ts';
+
+/** Nothing else is read here meanwhile; whoever asked reads samples then, in pieces. */
+const fragmentTimeMaxMs = 5 * secondMs;
+
+function fragmentEvaluator(clock: Clock): FragmentEvaluator {
+  return (encoded, range, session, control) => {
+    const endMs = clock.monotonicMs() + fragmentTimeMaxMs;
+    const limits = new LimitedQueryControl({ state: () => (clock.monotonicMs() > endMs ? 'timeout' : 'run') });
+    return evaluateFragment(encoded, range, session, {
+      check: () => limits.check(),
+      addSamples: (count) => limits.addSamples(count),
+      addBytes: (count) => control.addBytes(count),
+    });
+  };
+}
 
 /** Its channel is served by serveReplicaReader; for connectReplicaReader. */
 export async function startReplicaRole({ ports, start, channels, channel }: RoleContext): Promise<void> {
@@ -12,5 +29,5 @@ export async function startReplicaRole({ ports, start, channels, channel }: Role
     lane: present(channels['lane'], 'channel to the lane'),
     keeper: present(channels['keeper'], 'channel to the keeper'),
   });
-  serveReplicaReader(channel, new PairReader(reader));
+  serveReplicaReader(channel, new PairReader(reader, fragmentEvaluator(ports.clock)));
 }

@@ -6,35 +6,59 @@ import type { Reader } from '../reader/reader.ts';
 import type { ReadControl, ReadSession } from '../reader/session.ts';
 import { SampleFrameWriter } from './sample-frame.ts';
 import { keepRanges, type ReadSegment, SegmentRanges } from './segment-ranges.ts';
+import { type SelectableSession, SegmentSession } from './segment-session.ts';
 import { writeTextFrames } from './text-frame.ts';
-import type { Wanted, WantedLabels, WantedSamples } from './wanted.ts';
+import { decodeWanted, type WantedLabels, type WantedSamples } from './wanted.ts';
 
 /** What the snapshots of one answer may take, and those of all answers under way. */
 const answerBytesMax = 512 * mib;
 const answersBytesMax = 1024 * mib;
 
+/** A query's range, and what it wants there. */
+export interface AnswerSelection {
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly wanted: Uint8Array;
+}
+
+/** PromQL's evaluation of a fragment over what a session shows (promql's evaluateFragment); gives one frame. */
+export type FragmentEvaluator = (
+  encoded: Uint8Array,
+  range: { readonly fromMs: number; readonly toMs: number },
+  session: SelectableSession,
+  control: ReadControl,
+) => Promise<Uint8Array<ArrayBuffer>>;
+
 export class AnswerReader {
   readonly #reader: Reader;
+  readonly #evaluate: FragmentEvaluator;
   #bytes = 0;
 
-  constructor(reader: Reader) {
+  constructor(reader: Reader, evaluate: FragmentEvaluator = refuseFragments) {
     this.#reader = reader;
+    this.#evaluate = evaluate;
   }
 
   /**
-   * Nothing is given where nothing is found. `return()` gives everything back. Throws READ_TOO_LARGE, STORE_BUSY,
-   * STORAGE_REPLAYING, PART_CORRUPT.
+   * Nothing is given where nothing is found, but one frame of a fragment. `return()` gives everything back. Throws
+   * WANTED_INVALID, READ_TOO_LARGE, READ_NOT_SHARED, STORE_BUSY, STORAGE_REPLAYING, PART_CORRUPT.
    */
   async *read(
-    wanted: Wanted,
+    selection: AnswerSelection,
     segments: readonly ReadSegment[],
   ): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
+    const wanted = decodeWanted(selection.wanted);
     const session = this.#reader.openSession();
     const control = new AnswerControl((count) => this.#take(count));
     try {
       const ranges = new SegmentRanges(segments);
       if (wanted.kind === 'samples') yield* this.#samples(session, wanted.requests, ranges, control);
-      else yield* writeTextFrames(await this.#texts(session, wanted.request, ranges, control));
+      else if (wanted.kind === 'labels')
+        yield* writeTextFrames(await this.#texts(session, wanted.request, ranges, control));
+      else {
+        const shown = new SegmentSession(session, segments, (labels) => this.#reader.partitionOf(labels));
+        yield await sharing(this.#evaluate(wanted.encoded, selection, shown, control));
+      }
     } finally {
       session.close();
       control.release();
@@ -97,6 +121,19 @@ export class AnswerReader {
         : await session.labelValues(request.name, request, control);
     const encoder = new TextEncoder();
     return all.slice(0, request.limit).map((text) => encoder.encode(text));
+  }
+}
+
+const refuseFragments: FragmentEvaluator = () =>
+  Promise.reject(new TimbalaError('READ_NOT_SHARED', 'this store evaluates no queries'));
+
+/** What is not the storage's failure means that this query can't be shared: its samples will be asked for. */
+async function sharing<T>(evaluated: Promise<T>): Promise<T> {
+  try {
+    return await evaluated;
+  } catch (error) {
+    if (!(error instanceof TimbalaError) || /^(?:PART|STORAGE|STORE|LOG|READ)_/.test(error.code)) throw error;
+    throw new TimbalaError('READ_NOT_SHARED', error.message, { cause: error });
   }
 }
 

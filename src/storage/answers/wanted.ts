@@ -1,5 +1,5 @@
 // What a query wants of the cluster, as bytes that the protocols carry as they are: a byte for the kind, then JSON. Kind 2 is
-// a fragment of an aggregation (promql/); other kinds belong to later versions and are refused.
+// a fragment of an aggregation, which PromQL encodes (docs/formats/fragments.md); other kinds belong to later versions.
 import { TimbalaError } from '../../base/index.ts';
 import type { Matcher } from '../../model/index.ts';
 import { selectorsFromPlain, selectorsToPlain } from '../selectors.ts';
@@ -26,12 +26,14 @@ export interface WantedLabels {
 
 export type Wanted =
   | { readonly kind: 'samples'; readonly requests: readonly WantedSamples[] }
-  | { readonly kind: 'labels'; readonly request: WantedLabels };
+  | { readonly kind: 'labels'; readonly request: WantedLabels }
+  /** `encoded`: all of the bytes. */
+  | { readonly kind: 'fragment'; readonly encoded: Uint8Array };
 
-const kinds = ['samples', 'labels'] as const;
+const kinds = ['samples', 'labels', 'fragment'] as const;
 const facets: readonly string[] = ['series', 'names', 'values'] satisfies WantedLabels['of'][];
 
-export function encodeWanted(wanted: Wanted): Uint8Array<ArrayBuffer> {
+export function encodeWanted(wanted: Exclude<Wanted, { kind: 'fragment' }>): Uint8Array<ArrayBuffer> {
   const plain =
     wanted.kind === 'samples'
       ? wanted.requests.map(({ matchers, startMs, endMs }) => [selectorsToPlain([matchers]), startMs, endMs])
@@ -48,6 +50,7 @@ export function decodeWanted(bytes: Uint8Array): Wanted {
   const kind = kinds[bytes[0] ?? kinds.length];
   if (kind === undefined)
     throw new TimbalaError('WANTED_INVALID', `this version answers no questions of kind ${bytes[0]}`);
+  if (kind === 'fragment') return { kind, encoded: bytes };
   try {
     const plain: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(1)));
     return kind === 'samples'

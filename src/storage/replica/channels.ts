@@ -14,8 +14,8 @@ import type {
   WriteGroups,
 } from '../contracts.ts';
 import type { Served } from '../protocol.ts';
+import type { AnswerSelection } from '../answers/answer-reader.ts';
 import type { ReadSegment } from '../answers/segment-ranges.ts';
-import { decodeWanted, encodeWanted, type Wanted } from '../answers/wanted.ts';
 import type { Digest } from './digest-totals.ts';
 import type { FingerprintRange, PairScope, WindowDigest } from './pair-reader.ts';
 import type { ReplicaKeeper, ReplicaLane, ReplicaReader } from './replica-store.ts';
@@ -72,7 +72,7 @@ type ReaderMethods = {
   readonly nextOfScan: (argument: { readonly scanId: number }) => SamplesForPeer | undefined;
   readonly closeScan: (argument: { readonly scanId: number }) => void;
   readonly heldPartitions: (argument: Record<string, never>) => Uint32Array;
-  readonly openRead: (argument: { readonly wanted: Uint8Array; readonly segments: readonly ReadSegment[] }) => {
+  readonly openRead: (argument: { readonly selection: AnswerSelection; readonly segments: readonly ReadSegment[] }) => {
     readonly readId: number;
   };
   /** Undefined at the end, which closes the read. */
@@ -169,7 +169,7 @@ export function serveReplicaReader(channel: Channel, reader: ReplicaReader): voi
     },
     closeScan: ({ scanId }) => scans.close(scanId),
     heldPartitions: () => reader.heldPartitions(),
-    openRead: ({ wanted, segments }) => ({ readId: reads.open(reader.read(decodeWanted(wanted), segments)) }),
+    openRead: ({ selection, segments }) => ({ readId: reads.open(reader.read(selection, segments)) }),
     nextOfRead: async ({ readId }) => {
       const frame = await reads.next(readId);
       return new Transferred(frame, frame ? [frame.buffer] : []);
@@ -199,8 +199,8 @@ export function connectReplicaReader(channel: Channel): ReplicaReader {
     scan: (scope, range) => drawScan(() => peer.call('openScan', { scope, range })),
     scanMany: (partitions, startMs, endMs) => drawScan(() => peer.call('openScanMany', { partitions, startMs, endMs })),
     heldPartitions: () => peer.call('heldPartitions', {}),
-    async *read(wanted: Wanted, segments: readonly ReadSegment[]) {
-      const { readId } = await peer.call('openRead', { wanted: encodeWanted(wanted), segments });
+    async *read(selection: AnswerSelection, segments: readonly ReadSegment[]) {
+      const { readId } = await peer.call('openRead', { selection, segments });
       try {
         for (;;) {
           const frame = await peer.call('nextOfRead', { readId });

@@ -5,9 +5,8 @@
 import type { SamplesForPeer } from '../contracts.ts';
 import { encodeLabels, SampleBuffer } from '../../model/index.ts';
 import { SeriesRecordWriter } from '../log/series-record.ts';
-import { AnswerReader } from '../answers/answer-reader.ts';
+import { AnswerReader, type AnswerSelection, type FragmentEvaluator } from '../answers/answer-reader.ts';
 import type { ReadSegment } from '../answers/segment-ranges.ts';
-import type { Wanted } from '../answers/wanted.ts';
 import type { TimeInterval } from '../part/index.ts';
 import { windowWidthsMs } from '../windows.ts';
 import type { Reader } from '../reader/reader.ts';
@@ -53,9 +52,10 @@ export class PairReader {
   readonly #reader: Reader;
   readonly #answers: AnswerReader;
 
-  constructor(reader: Reader) {
+  /** `evaluate`: how fragments of queries are evaluated, where they are. */
+  constructor(reader: Reader, evaluate?: FragmentEvaluator) {
     this.#reader = reader;
-    this.#answers = new AnswerReader(reader);
+    this.#answers = new AnswerReader(reader, evaluate);
   }
 
   /** Per window that holds anything, ascending. Throws STORAGE_REPLAYING, PART_CORRUPT, LOG_FAILED. */
@@ -103,8 +103,8 @@ export class PairReader {
   }
 
   /** The own share of a query (answers/answer-reader.ts). */
-  read(wanted: Wanted, segments: readonly ReadSegment[]): AsyncIterable<Uint8Array<ArrayBuffer>> {
-    return this.#answers.read(wanted, segments);
+  read(selection: AnswerSelection, segments: readonly ReadSegment[]): AsyncIterable<Uint8Array<ArrayBuffer>> {
+    return this.#answers.read(selection, segments);
   }
 
   /** Partitions of which anything is held, ascending. */

@@ -15,8 +15,8 @@ import type {
   WriteGroups,
   WriteRejection,
 } from '../contracts.ts';
+import type { AnswerSelection } from '../answers/answer-reader.ts';
 import type { ReadSegment } from '../answers/segment-ranges.ts';
-import { decodeWanted, type Wanted } from '../answers/wanted.ts';
 import type { Digest } from './digest-totals.ts';
 import type { FingerprintRange, PairScope, WindowDigest } from './pair-reader.ts';
 
@@ -50,7 +50,7 @@ export interface ReplicaReader {
   scan(scope: PairScope, range: FingerprintRange): AsyncIterable<SamplesForPeer>;
   scanMany(partitions: Uint32Array, startMs: number, endMs: number): AsyncIterable<SamplesForPeer>;
   heldPartitions(): Promise<Uint32Array>;
-  read(wanted: Wanted, segments: readonly ReadSegment[]): AsyncIterable<Uint8Array>;
+  read(selection: AnswerSelection, segments: readonly ReadSegment[]): AsyncIterable<Uint8Array>;
 }
 
 export interface ReplicaStoreOptions {
@@ -213,8 +213,8 @@ export class ReplicaStore {
     return this.#options.keeper.applyRules(rules);
   }
 
-  read({ wanted }: { readonly wanted: Uint8Array }, segments: readonly ReadSegment[]): AsyncIterable<Uint8Array> {
-    return this.#options.reader.read(decodeWanted(wanted), segments);
+  read(selection: AnswerSelection, segments: readonly ReadSegment[]): AsyncIterable<Uint8Array> {
+    return this.#options.reader.read(selection, segments);
   }
 
   async saveState(name: string, bytes: Uint8Array): Promise<void> {
