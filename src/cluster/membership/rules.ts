@@ -47,6 +47,8 @@ function versionsFit(versions: Uint8Array): boolean {
   return least > 0 && least <= spokenVersion && spokenVersion <= most;
 }
 
+const oneNameEach = 'two nodes run under one name; each needs its own directory and address: stop one of them';
+
 type About = Omit<Alive, 'kind'>;
 
 /** `isNews`: others may not know of it yet. */
@@ -70,6 +72,7 @@ export function learnAlive(turn: Turn, about: About, isNews = true): void {
       member: known.name,
       known: addressText(networkAddressOf(known.address)),
       other: addressText(networkAddressOf(about.address)),
+      remedy: oneNameEach,
     });
     return;
   }
@@ -136,6 +139,7 @@ function learnOfOurselves(turn: Turn, about: About): void {
       member: self.name,
       own: addressText(networkAddressOf(self.address)),
       other: addressText(networkAddressOf(about.address)),
+      remedy: oneNameEach,
     });
     return;
   }

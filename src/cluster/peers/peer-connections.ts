@@ -135,7 +135,9 @@ export class PeerConnections implements PeerLinks {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#listener.close();
-    this.setAddresses(new Map());
+    this.#addresses = new Map();
+    for (const links of this.#links.values()) for (const link of links.values()) link.close('this node stops');
+    this.#links.clear();
     for (const connection of this.#accepted) connection.close({ code: 'PEER_CLOSED', text: 'the node stops' });
   }
 

@@ -6,6 +6,7 @@ import { fork } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { present } from '../../base/index.ts';
 import { NodeDisk, NodeNetwork, SystemClock, SystemRandom } from '../../node/index.ts';
 import { type InlineStorage, openStorage } from '../../storage/index.ts';
 import { loadTestModule } from '../../wasm/test-modules.ts';
@@ -87,13 +88,19 @@ function makeBodies(scrape: number): Uint8Array[] {
   return bodies;
 }
 
+/** All partitions in one group, which this node and the other own. */
+storage.lane.replication.setGroups({
+  groupOf: new Uint16Array(65_536),
+  own: Uint8Array.of(1),
+  others: [Uint8Array.of(1)],
+});
+
 function payloadOf(body: Uint8Array, fromMs: number): SamplesPayload {
   const { replication } = storage.lane;
-  const { writeId, groups } = replication.decode(body);
-  const payload = replication.payloadOf(writeId, groups);
+  const { writeId, payloads } = replication.decode(body);
   replication.release(writeId);
   decodeMs += performance.now() - fromMs;
-  return payload;
+  return present(payloads[0], 'a payload').samples;
 }
 let decodeMs = 0;
 
