@@ -1,6 +1,7 @@
 // The union of several nodes' answers with samples: series in label order, one sample per timestamp, the merge order deciding
-// (docs/formats/samples.md). What the nodes say mostly agrees bit for bit: where it does, nothing is copied.
-import { Labels, SampleBuffer } from '../../model/index.ts';
+// (docs/formats/samples.md). What the nodes say mostly agrees bit for bit, series by series: where it does, no labels are
+// decoded and no samples copied.
+import { decodeLabels, encodeLabels, Labels, SampleBuffer } from '../../model/index.ts';
 import { appendSamples, mergeSamples } from '../reader/merge-samples.ts';
 import { TimestampKeys } from '../reader/timestamp-keys.ts';
 import { corrupt, type FrameEntry, readSampleFrame } from './sample-frame.ts';
@@ -12,17 +13,45 @@ export interface AnswerSeries {
   read(into: SampleBuffer): void;
 }
 
-/** What one node answered of one series: pieces in time order. */
-interface Told {
-  readonly labels: Labels;
-  readonly pieces: Piece[];
-}
-
 interface Piece {
   readonly timestampsMs: Float64Array;
   readonly values: Float64Array;
   /** Equal columns, equal keys; of a frame's column it is worked out once. */
   readonly key: () => object | undefined;
+}
+
+/** What one node answered of one series: pieces in time order. */
+class Told {
+  readonly labelBytes: Uint8Array;
+  readonly pieces: Piece[];
+  #labels: Labels | undefined;
+
+  constructor(labelBytes: Uint8Array, piece: Piece) {
+    this.labelBytes = labelBytes;
+    this.pieces = [piece];
+  }
+
+  /** Throws LABELS_CORRUPT. */
+  get labels(): Labels {
+    this.#labels ??= decodeLabels(this.labelBytes);
+    return this.#labels;
+  }
+}
+
+/** Labels live as long as the storage caches them, over many queries. */
+const encodedLabels = new WeakMap<Labels, Uint8Array>();
+
+function bytesOf(labels: Labels): Uint8Array {
+  let bytes = encodedLabels.get(labels);
+  if (!bytes) encodedLabels.set(labels, (bytes = encodeLabels(labels)));
+  return bytes;
+}
+
+function areEqual(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  // From the end: the first labels of neighbours are mostly the same.
+  for (let i = a.length - 1; i >= 0; i--) if (a[i] !== b[i]) return false;
+  return true;
 }
 
 export class AnswerUnion {
@@ -45,12 +74,11 @@ export class AnswerUnion {
     const keys = new Map<number, object | undefined>();
     for (const entry of readSampleFrame(frame)) {
       const ofRequest = told[entry.request];
-      const last = ofRequest?.at(-1);
-      const order = last ? Labels.compare(last.labels, entry.labels) : -1;
-      if (!ofRequest || order > 0) throw corrupt(frame, entry.timestampsAt);
+      if (!ofRequest) throw corrupt(frame, entry.timestampsAt);
       const piece = this.#piece(entry, keys);
-      if (last && order === 0) last.pieces.push(piece);
-      else ofRequest.push({ labels: entry.labels, pieces: [piece] });
+      const last = ofRequest.at(-1);
+      if (last && areEqual(last.labelBytes, entry.labelBytes)) last.pieces.push(piece);
+      else ofRequest.push(new Told(entry.labelBytes, piece));
     }
   }
 
@@ -62,34 +90,78 @@ export class AnswerUnion {
     return { timestampsMs, values, key };
   }
 
-  /** The series of a request, united with the own ones (in label order). */
+  /** The series of a request, united with the own ones (in label order). Throws LABELS_CORRUPT. */
   series(request: number, own: readonly AnswerSeries[]): readonly AnswerSeries[] {
     const told = [...this.#bySource.values()].map((byRequest) => byRequest[request] ?? []);
-    if (told.every(({ length }) => length === 0)) return own;
+    const heads = told.filter((list) => list.length > 0).map((list) => new Head(list));
+    if (heads.length === 0) return own;
     const scratch = new Scratch();
-    const places = told.map(() => 0);
     const united: AnswerSeries[] = [];
-    for (let ownPlace = 0; ;) {
-      let least = own[ownPlace]?.labels;
-      for (const [i, list] of told.entries()) {
-        const labels = list[places[i] as number]?.labels;
-        if (labels && (!least || Labels.compare(labels, least) < 0)) least = labels;
+    let ownPlace = 0;
+    while (ownPlace < own.length || heads.some(({ current }) => current)) {
+      const ownSeries = own[ownPlace];
+      const least = leastOf(ownSeries?.labels, heads);
+      const others = heads.filter(({ isLeast }) => isLeast).map((head) => head.take());
+      if (least === undefined) {
+        // The own one is least, by itself or together with others.
+        ownPlace++;
+        if (ownSeries)
+          united.push(others.length === 0 ? ownSeries : this.#unite(ownSeries.labels, ownSeries, others, scratch));
+      } else {
+        united.push(this.#unite(least.labels, undefined, others, scratch));
       }
-      if (!least) return united;
-      const isLeast = (labels: Labels | undefined): boolean =>
-        labels !== undefined && (labels === least || Labels.compare(labels, least) === 0);
-      const ownSeries = isLeast(own[ownPlace]?.labels) ? own[ownPlace++] : undefined;
-      const others: Told[] = [];
-      for (const [i, list] of told.entries()) {
-        const next = list[places[i] as number];
-        if (!next || !isLeast(next.labels)) continue;
-        others.push(next);
-        places[i] = (places[i] as number) + 1;
-      }
-      if (others.length === 0 && ownSeries) united.push(ownSeries);
-      else united.push(new UnitedSeries(ownSeries?.labels ?? least, ownSeries, others, this.#keys, scratch));
     }
+    return united;
   }
+
+  #unite(labels: Labels, own: AnswerSeries | undefined, others: readonly Told[], scratch: Scratch): UnitedSeries {
+    return new UnitedSeries(labels, own, others, this.#keys, scratch);
+  }
+}
+
+/** Where a node's list stands. */
+class Head {
+  readonly #list: readonly Told[];
+  #place = 0;
+  /** Set by `leastOf`. */
+  isLeast = false;
+
+  constructor(list: readonly Told[]) {
+    this.#list = list;
+  }
+
+  get current(): Told | undefined {
+    return this.#list[this.#place];
+  }
+
+  take(): Told {
+    return this.#list[this.#place++] as Told;
+  }
+}
+
+/**
+ * Says of each head whether its series is the least of all, the own one included. Gives one of the least; undefined where the
+ * own one is.
+ */
+function leastOf(own: Labels | undefined, heads: readonly Head[]): Told | undefined {
+  let least: Told | undefined;
+  for (const [i, head] of heads.entries()) {
+    const { current } = head;
+    const order = current ? orderOf(current, least ?? own) : 1;
+    head.isLeast = order <= 0;
+    if (!current || order >= 0) continue;
+    least = current;
+    for (let before = 0; before < i; before++) (heads[before] as Head).isLeast = false;
+  }
+  return least;
+}
+
+/** Negative where a series comes first. Most are equal, which their bytes tell. */
+function orderOf(series: Told, other: Told | Labels | undefined): number {
+  if (!other) return -1;
+  const isTold = other instanceof Told;
+  if (areEqual(series.labelBytes, isTold ? other.labelBytes : bytesOf(other))) return 0;
+  return Labels.compare(series.labels, isTold ? other.labels : other);
 }
 
 class Scratch {
@@ -123,23 +195,21 @@ class UnitedSeries implements AnswerSeries {
     else into.clear();
     let isChanged = false;
     for (const { pieces } of this.#others) {
-      for (const piece of pieces) isChanged = this.#unite(into, piece) || isChanged;
+      for (const piece of pieces) isChanged = this.#add(into, piece) || isChanged;
     }
-    if (isChanged)
-      into.timestampsKey = into.count === 0 ? undefined : this.#keys.ofColumn(into.timestampsMs, 0, into.count);
+    if (isChanged) into.timestampsKey = this.#keys.ofColumn(into.timestampsMs, 0, into.count);
   }
 
   /** True where the timestamps are now others, and their key is not known. */
-  #unite(into: SampleBuffer, piece: Piece): boolean {
-    if (endsWith(into, piece)) return false;
-    const { other, merged } = this.#scratch;
-    const isFirst = into.count === 0;
-    const target = isFirst ? into : other;
-    fill(target, piece);
-    if (isFirst) {
+  #add(into: SampleBuffer, piece: Piece): boolean {
+    if (into.count === 0) {
+      fill(into, piece);
       into.timestampsKey = piece.key();
       return false;
     }
+    if (endsWith(into, piece)) return false;
+    const { other, merged } = this.#scratch;
+    fill(other, piece);
     const isBehind = (into.timestampsMs[into.count - 1] as number) < (other.timestampsMs[0] as number);
     if (isBehind) appendSamples(into, other);
     else mergeSamples(into, other, merged);

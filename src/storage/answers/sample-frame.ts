@@ -3,7 +3,7 @@
 // frame's start, so that they can be looked at where they are. Both ends are of one cluster and connections have checksums;
 // lengths are checked all the same.
 import { kib, TimbalaError } from '../../base/index.ts';
-import { decodeLabels, type Labels, type SampleBuffer } from '../../model/index.ts';
+import type { SampleBuffer } from '../../model/index.ts';
 
 const version = 1;
 const frameHeaderBytes = 8;
@@ -111,7 +111,8 @@ function bytesOf(column: Float64Array<ArrayBuffer>, from: number, count: number)
 /** Samples of one series in a frame; the columns are views of it. */
 export interface FrameEntry {
   readonly request: number;
-  readonly labels: Labels;
+  /** Canonical, as they lie in the frame. */
+  readonly labelBytes: Uint8Array;
   readonly timestampsMs: Float64Array;
   readonly values: Float64Array;
   /** Where the frame holds the timestamps: the same place, the same column. */
@@ -140,7 +141,7 @@ export function* readSampleFrame(frame: Uint8Array): Generator<FrameEntry, void,
     demand(timestampsAt === columnAt || timestampsAt + 8 * count <= at, at);
     yield {
       request,
-      labels: decodeLabels(frame.subarray(labelsAt, labelsAt + labelsLength)),
+      labelBytes: frame.subarray(labelsAt, labelsAt + labelsLength),
       timestampsMs: new Float64Array(frame.buffer, frame.byteOffset + timestampsAt, count),
       values: new Float64Array(frame.buffer, frame.byteOffset + valuesAt, count),
       timestampsAt,
