@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Matcher } from '../../model/index.ts';
 import { readTextFrame, writeTextFrames } from './text-frame.ts';
-import { decodeWanted, encodeWanted, type Wanted } from './wanted.ts';
+import { decodeWanted, encodeWanted } from './wanted.ts';
 
 const matchers = [new Matcher('__name__', '=', 'up'), new Matcher('é', '!~', 'a|b')];
 
 test('what is wanted is the same at the other end', () => {
-  const cases: Wanted[] = [
+  const cases: Parameters<typeof encodeWanted>[0][] = [
     { kind: 'samples', requests: [] },
     {
       kind: 'samples',
