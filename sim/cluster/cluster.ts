@@ -14,6 +14,7 @@ import {
   type PlacedMember,
   Placement,
   planAlone,
+  type PlanInput,
   planEverything,
   windowMs,
 } from '../../src/cluster/index.ts';
@@ -43,6 +44,8 @@ export interface Plant {
   readonly network?: (world: SimWorld) => ClusterLinks;
   /** Stands between a node and its connections. */
   readonly links?: (links: PeerLinks) => PeerLinks;
+  /** What the plan of what is added up is made from. */
+  readonly heardForSums?: (heard: PlanInput['heard']) => PlanInput['heard'];
 }
 
 export const simTiming: Partial<ClusterTiming> = {
@@ -308,7 +311,8 @@ export class SimCluster {
     };
     try {
       const { frames, warnings } = await node.read(selection, (input) => {
-        const plan = planAlone(input, selection, reach);
+        const heard = this.#plant.heardForSums?.(input.heard) ?? input.heard;
+        const plan = planAlone({ ...input, heard }, selection, reach);
         ({ fromMs, toMs } = plan.selection ?? selection);
         return plan;
       });
