@@ -223,6 +223,27 @@ export const retriedWhileAway: Case = async (seed, plant) => {
   return stage.end();
 };
 
+/** A machine is set back to a snapshot that was taken before the others learnt what it has acknowledged. */
+export const setBackToSnapshot: Case = async (seed, plant) => {
+  const stage = await Stage.set(seed, plant, 3);
+  const { cluster } = stage;
+  const [a, b, c] = [stage.owner(0), stage.owner(1), stage.owner(2)];
+  const machine = cluster.machines.get(b);
+  const snapshot = machine?.disk.copy();
+  stage.split(c);
+  for (let count = 0; count < 4; count++) stage.write(a, cluster.newSample(series));
+  await stage.pass(2 * secondMs);
+  cluster.crash(b);
+  if (machine && snapshot) machine.disk = snapshot;
+  cluster.start(b, [a, c]);
+  await stage.pass(5 * secondMs);
+  // The samples are on a alone now, which may be left out, but not b as well.
+  cluster.network.heal();
+  stage.split(a);
+  await stage.read(b);
+  return stage.end();
+};
+
 export const cases: Readonly<Record<string, Case>> = {
   retriedThenPowerLost,
   copiedThenWritten,
@@ -231,4 +252,5 @@ export const cases: Readonly<Record<string, Case>> = {
   deletedAcrossSplit,
   leftWithOneOwner,
   retriedWhileAway,
+  setBackToSnapshot,
 };

@@ -156,6 +156,7 @@ export class SimCluster {
     if (!machine || machine.process) return;
     const store: ModelStore = new ModelStore(machine.disk, this.world, () => endpoint.isAlive, this.#plant.store);
     const endpoint: Endpoint = { name, store, handler: undefined, isAlive: true };
+    store.onAbandoned = () => this.world.schedule(0, () => this.#startAsAnother(name, store, peers));
     store.onCopied = (sample) => this.#copied(sample, name);
     const process: Process = { endpoint, store, node: undefined };
     machine.process = process;
@@ -186,6 +187,16 @@ export class SimCluster {
       }
     };
     void look();
+  }
+
+  /** A directory that was set back goes on as another store, with what it holds. */
+  #startAsAnother(name: NodeName, store: ModelStore, peers: readonly NodeName[]): void {
+    const machine = this.machines.get(name);
+    if (machine?.process?.store !== store) return;
+    this.crash(name);
+    this.lostStores.push(machine.disk.storeId);
+    machine.disk.storeId = (++this.#storesCount).toString(16).padStart(32, '0');
+    this.start(name, peers);
   }
 
   /** What was not synced is on disk or is not, by chance, unless all of it is to be lost. */

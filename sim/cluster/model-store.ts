@@ -49,7 +49,9 @@ export interface StoreBugs {
 
 /** What a machine's disk holds: survives crashes, not wipes. */
 export class ModelDisk {
-  readonly storeId: string;
+  storeId: string;
+  /** Groups of samples that were synced, ever. */
+  position = 0;
   readonly samples = new Map<string, Sample>();
   /** Pairs of written samples in the log that was not cut yet. */
   readonly logPairs = new Set<number>();
@@ -61,6 +63,16 @@ export class ModelDisk {
 
   constructor(storeId: string) {
     this.storeId = storeId;
+  }
+
+  /** As a snapshot of the file system has it. */
+  copy(): ModelDisk {
+    const copy = new ModelDisk(this.storeId);
+    copy.position = this.position;
+    for (const [key, sample] of this.samples) copy.samples.set(key, sample);
+    for (const pair of this.logPairs) copy.logPairs.add(pair);
+    for (const [name, bytes] of this.states) copy.states.set(name, bytes);
+    return copy;
   }
 }
 
@@ -85,6 +97,9 @@ export class ModelStore implements LocalStore {
   onLogCut: (() => Uint8Array) | undefined;
   /** Told of every sample copied in: the checker looks for what should not travel any more. */
   onCopied: ((sample: Sample) => void) | undefined;
+  /** Told when the protocols find that this directory is not what it was. */
+  onAbandoned: (() => void) | undefined;
+  recoveredPosition = 0;
   readonly #world: SimWorld;
   readonly #bugs: StoreBugs;
   readonly #replayMs: number;
@@ -115,6 +130,7 @@ export class ModelStore implements LocalStore {
   ready(): Promise<Float64Array> {
     return this.#after(this.#replayMs, () => {
       this.isReady = true;
+      this.recoveredPosition = this.disk.position;
       return Float64Array.from(this.disk.logPairs);
     });
   }
@@ -176,6 +192,14 @@ export class ModelStore implements LocalStore {
   }
 
   // Writing
+
+  get position(): number {
+    return this.disk.position;
+  }
+
+  async abandon(): Promise<void> {
+    this.onAbandoned?.();
+  }
 
   setGroups({ groupOf }: WriteGroups): void {
     this.#groupOf = groupOf;
@@ -384,6 +408,7 @@ export class ModelStore implements LocalStore {
 }
 
 function storeSynced(disk: ModelDisk, { samples, origin }: Pending, bugs: StoreBugs): void {
+  disk.position++;
   for (const sample of samples) {
     const key = keyOf(sample);
     const other = disk.samples.get(key);

@@ -11,6 +11,7 @@ import {
   removedThenWrites,
   retriedThenPowerLost,
   retriedWhileAway,
+  setBackToSnapshot,
 } from './cases.ts';
 import type { Plant } from './cluster.ts';
 
@@ -86,6 +87,7 @@ export const mutants: Readonly<Record<string, Mutant>> = {
   'a forgotten delete': { store: { forgetsDeletes: true } },
   'a delete on one node': { case: deletedAcrossSplit, decisions: { isDeleteStored: () => true } },
   'retention pulled back': { decisions: { isCompared: () => true } },
+  'a directory that was set back': { case: setBackToSnapshot, decisions: { continues: () => true } },
   'a wrong clock that drops': { decisions: { isClockTrusted: () => true } },
   'a sum that heeds no marks': { heardForSums: (heard) => new Map([...heard.keys()].map((name) => [name, new Map()])) },
   'a read without two members': { decisions: { mayLeaveOut: (storesCount) => storesCount <= 2 } },

@@ -133,7 +133,7 @@ export interface Selection {
 }
 
 /** Durable things of the protocols, each replaced as a whole: written aside, synced, renamed. */
-export type StateName = 'record' | 'marks';
+export type StateName = 'record' | 'marks' | 'lives';
 
 /**
  * A node's own storage, as replication uses it. Everything that resolves is durable. Errors reject and change nothing that
@@ -152,6 +152,15 @@ export interface LocalStore {
   /** From now on requests are cut by these groups; what was decoded before keeps its own. */
   setGroups(groups: WriteGroups): void;
   decode(body: Uint8Array): Promise<DecodedWrite>;
+  /**
+   * Position in the log of the newest record that is synced: grows over the directory's life, restarts included, and is never
+   * behind what an append that has resolved wrote.
+   */
+  readonly position: number;
+  /** The same where the replay ended: what the directory held when this process began. */
+  readonly recoveredPosition: number;
+  /** Saves another id for this directory, and ends the process: its next start is that of a new store with what it holds. */
+  abandon(reason: string): Promise<void>;
   /**
    * Appends and resolves when all of it is synced, what was there already included (a duplicate of a sample that is not yet
    * synced waits for that sync), with the pairs of all of it, each once. What a delete hides is left out. Throws

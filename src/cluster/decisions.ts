@@ -79,6 +79,11 @@ export const decisions = {
     return Math.abs(median) <= clockOffsetMsMax;
   },
 
+  /** Whether a store's new life has all that an earlier one told of. */
+  continues(seenPosition: number, startPosition: number): boolean {
+    return startPosition >= seenPosition;
+  },
+
   /** Whether a delete is acknowledged: two active members have it on disk, or all where fewer. */
   isDeleteStored(record: ClusterRecord, storedBy: ReadonlySet<OwnerToken>): boolean {
     const count = record.actives.filter(({ name, store }) => storedBy.has(ownerToken(name, store))).length;

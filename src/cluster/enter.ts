@@ -37,10 +37,10 @@ export async function recordAtStart(
   const { store, log } = ports;
   const saved = await store.loadState('record');
   const own = saved && ClusterRecord.decode(saved);
-  const holdsNothing = (await store.heldPartitions()).length === 0;
   if (own && isKnown(own, options.name, store.id)) {
     const other = await otherCluster(own, options, ports, timing);
     if (!other) return own;
+    const holdsNothing = await isEmptyStore(store);
     const isEmpty = holdsNothing && own.entries.length === 1;
     if (!isEmpty) {
       log.error('cluster-other', {
@@ -52,7 +52,13 @@ export async function recordAtStart(
     log.info('cluster-yielded', { from: own.clusterId, to: other.clusterId });
     return save(store, joined(other, options, store.id, holdsNothing));
   }
-  return save(store, await enter(own, holdsNothing, options, ports, timing));
+  return save(store, await enter(own, await isEmptyStore(store), options, ports, timing));
+}
+
+async function isEmptyStore(store: LocalStore): Promise<boolean> {
+  // What the log holds is known only then.
+  await store.ready();
+  return (await store.heldPartitions()).length === 0;
 }
 
 async function save(store: LocalStore, record: ClusterRecord): Promise<ClusterRecord> {

@@ -102,12 +102,16 @@ export class Exchange {
       const frame = await this.#links.request(to, this.#request(to, question, request, samples), leftMs, signal);
       const reader = new ByteReader(frame.body);
       const header = replyHeader.read(reader);
+      if (header.life && !this.#state.lives.note(header.store, header.life)) throw setBack('PEER_ROLLED_BACK', to);
       if (header.record) {
         const theirs = ClusterRecord.decode(header.record);
         this.#hashes.set(to, theirs.hash);
         await this.#state.merge(theirs);
       }
-      if (header.status === 'refused') throw new TimbalaError(header.code, `${to}: ${header.reason}`);
+      if (header.status === 'refused') {
+        if (header.code === 'STORE_ROLLED_BACK') await this.#state.abandonStore(`${to} says: ${header.reason}`);
+        throw new TimbalaError(header.code, `${to}: ${header.reason}`);
+      }
       this.#state.noteClock(to, header.sentMs);
       if (header.status === 'done') {
         const body = question.reply.read(reader);
@@ -132,6 +136,7 @@ export class Exchange {
       recordHash: record.hash,
       record: this.#hashes.get(to) === record.hash ? undefined : record.encode(),
       sentMs: clock.nowMs(),
+      life: this.#state.life,
     });
     question.request.write(writer, request);
     return { kind: question.kind, body: writer.copy(), samples };
@@ -147,6 +152,7 @@ export class Exchange {
       viewHash,
       record: status === 'done' && viewHash !== '' ? undefined : record.encode(),
       sentMs: clock.nowMs(),
+      life: this.#state.life,
       code: code || 'PEER_FAILED',
       reason: refusal === undefined ? '' : errorMessage(refusal),
     });
@@ -169,6 +175,7 @@ export class Exchange {
           `this node is of cluster ${state.record.clusterId}, not ${header.clusterId}`,
         );
       }
+      if (header.life && !state.lives.note(header.store, header.life)) throw setBack('STORE_ROLLED_BACK', from);
       state.noteClock(from, header.sentMs);
       if (header.record) await state.merge(ClusterRecord.decode(header.record));
       this.#hashes.set(from, header.recordHash);
@@ -186,6 +193,10 @@ export class Exchange {
   }
 }
 
+function setBack(code: string, node: NodeName): TimbalaError {
+  return new TimbalaError(code, `the log of ${node} has told of more than it holds: it was set back, or runs twice`);
+}
+
 /** Tells who asks that this node is of no cluster yet. */
 export function answerWithoutCluster(links: PeerLinks, store: StoreId): void {
   links.onRequest = async (_from, { kind }) => {
@@ -197,6 +208,7 @@ export function answerWithoutCluster(links: PeerLinks, store: StoreId): void {
       viewHash: '',
       record: undefined,
       sentMs: 0,
+      life: undefined,
       code: 'CLUSTER_NONE',
       reason,
     } as const;
@@ -209,7 +221,14 @@ export function answerWithoutCluster(links: PeerLinks, store: StoreId): void {
 export async function fetchRecord(links: PeerLinks, from: NodeName, deadlineMs: number): Promise<ClusterRecord> {
   const writer = new ByteWriter();
   writer.string('join');
-  requestHeader.write(writer, { clusterId: '', store: '', recordHash: '', record: undefined, sentMs: 0 });
+  requestHeader.write(writer, {
+    clusterId: '',
+    store: '',
+    recordHash: '',
+    record: undefined,
+    sentMs: 0,
+    life: undefined,
+  });
   const frame = await links.request(from, { kind: 'hello', body: writer.copy() }, deadlineMs);
   const { record, code, reason } = replyHeader.read(new ByteReader(frame.body));
   if (!record) throw new TimbalaError(code, `${from}: ${reason}`);

@@ -13,6 +13,7 @@ import {
   uvarint,
   word,
 } from './codec.ts';
+import { lifeCodec } from './lives.ts';
 import { layerCodec } from './marks/index.ts';
 
 export const requestHeader = struct({
@@ -22,6 +23,8 @@ export const requestHeader = struct({
   record: optional(bytes),
   /** The sender's wall clock, for the median that tells a wrong clock. */
   sentMs: integer,
+  /** Undefined until the sender's log is replayed. */
+  life: optional(lifeCodec),
 });
 
 export const replyHeader = struct({
@@ -32,6 +35,7 @@ export const replyHeader = struct({
   viewHash: text,
   record: optional(bytes),
   sentMs: integer,
+  life: optional(lifeCodec),
   code: text,
   reason: text,
 });

@@ -62,6 +62,7 @@ export class ClusterNode {
   readonly #partitionsCount: number;
   /** Members that have this node's entry on disk, while it joins. */
   readonly #storedBy = new Set<OwnerToken>();
+  #livesDueMs = 0;
   #timer: Timer | undefined;
   #isStopped = false;
 
@@ -126,14 +127,19 @@ export class ClusterNode {
       await node.state.change((current) => current.withOwn(options.name, { address: options.address }));
     }
     node.#run();
-    void node.state.finishStart().catch((error: unknown) => {
+    void node.#finishStart().catch((error: unknown) => {
       ports.log.error('replay-failed', { reason: errorMessage(error) });
     });
     return node;
   }
 
+  async #finishStart(): Promise<void> {
+    await this.state.finishReplay();
+    await this.#greetAll();
+    this.state.isReady = true;
+  }
+
   #run(): void {
-    void this.#greetAll();
     this.#tick();
     this.repairer.start();
     this.dropper.start();
@@ -154,7 +160,10 @@ export class ClusterNode {
     });
   }
 
-  /** After a start, so that connections are up before the node calls itself ready, and clocks are heard. */
+  /**
+   * After a start, before the node answers for what it holds: peers may know that its log reached further once. Connections
+   * are up then, and clocks were heard. Who does not answer is not waited for longer than for any question.
+   */
   async #greetAll(): Promise<void> {
     const others = this.state.record.members.filter(({ name }) => name !== this.state.name);
     await Promise.allSettled(others.map(({ name }) => this.#hello(name)));
@@ -169,9 +178,17 @@ export class ClusterNode {
       if (peer) await this.#hello(peer.name);
       await this.#activate();
       await this.state.settle();
+      await this.#saveLives();
     } catch (error) {
       this.state.log.debug('hello-failed', { peer: peer?.name, reason: errorMessage(error) });
     }
+  }
+
+  async #saveLives(): Promise<void> {
+    const nowMs = this.state.clock.monotonicMs();
+    if (nowMs < this.#livesDueMs) return;
+    this.#livesDueMs = nowMs + this.#timing.livesIntervalMs;
+    await this.state.saveLives();
   }
 
   /** After it both hold the same record, on disk; gives the token of who answered. */

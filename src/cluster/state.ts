@@ -12,6 +12,7 @@ import {
   windowStartOf,
 } from './contracts.ts';
 import { type Decisions, type OwnerToken, ownerToken } from './decisions.ts';
+import { type Life, SeenLives } from './lives.ts';
 import { MarksTable } from './marks/index.ts';
 import { PartitionSet } from './partition-set.ts';
 import { ClusterRecord, type Member } from './record/index.ts';
@@ -41,11 +42,14 @@ export class NodeState {
   readonly marks = new MarksTable();
   /** Partitions of which something may be held. */
   readonly held = new PartitionSet();
-  /** False until the log is replayed and its marks are made. */
+  readonly lives: SeenLives;
+  /** False until the log is replayed, its marks are made, and peers were asked whether they know of more. */
   isReady = false;
   /** Counts drops, for reads that began before one. */
   dropsCount = 0;
   readonly #droppedAt = new Map<number, number>();
+  #startPosition: number | undefined;
+  #isAbandoned = false;
   readonly #place: Place;
   readonly #partitionsCount: number;
   readonly #onRecord: (record: ClusterRecord) => void;
@@ -65,6 +69,7 @@ export class NodeState {
     this.log = options.log;
     this.decisions = options.decisions;
     this.epoch = options.epoch;
+    this.lives = new SeenLives(options.decisions);
     this.#place = options.place;
     this.#partitionsCount = options.partitionsCount;
     this.#onRecord = options.onRecord;
@@ -73,8 +78,10 @@ export class NodeState {
     this.#setGroups();
   }
 
-  /** Brings back record and marks; the marks of what the log holds follow when it is replayed (`finishStart`). */
+  /** Brings back record and marks; the marks of what the log holds follow when it is replayed (`finishReplay`). */
   async load(): Promise<void> {
+    const lives = await this.store.loadState('lives');
+    if (lives) this.lives.load(lives);
     const marks = await this.store.loadState('marks');
     const saved = marks && this.marks.load(marks);
     for (const partition of await this.store.heldPartitions()) {
@@ -87,10 +94,33 @@ export class NodeState {
     this.#noteLosses();
   }
 
-  async finishStart(): Promise<void> {
+  /** The log is replayed: marks are made, and others can be told where it stands. */
+  async finishReplay(): Promise<void> {
     this.noteWritten(await this.store.ready());
     this.#noteLosses();
-    this.isReady = true;
+    this.#startPosition = this.store.recoveredPosition;
+  }
+
+  /** What is told of the own log; undefined until it is replayed. */
+  get life(): Life | undefined {
+    const { epoch: id } = this;
+    if (this.#startPosition === undefined) return undefined;
+    return { id, startPosition: this.#startPosition, position: this.store.position };
+  }
+
+  /** This directory is not what it was when it last told of itself. */
+  async abandonStore(reason: string): Promise<void> {
+    if (this.#isAbandoned) return;
+    this.#isAbandoned = true;
+    this.log.error('store-set-back', { reason, remedy: 'it starts again as a new store, and is filled by its peers' });
+    await this.store.abandon(reason);
+  }
+
+  /** How far peers' logs were seen: a few seconds may be lost with a crash. */
+  async saveLives(): Promise<void> {
+    const stores = new Set(this.#record.entries.map(({ store }) => store));
+    const encoded = this.lives.takeChanged((store) => stores.has(store));
+    if (encoded) await this.store.saveState('lives', encoded);
   }
 
   get record(): ClusterRecord {

@@ -14,6 +14,8 @@ export const defaultClusterTiming = {
   copyDeadlineMs: 30 * secondMs,
   /** Between two exchanges of the record with a member chosen at random. */
   recordIntervalMs: secondMs,
+  /** Between two savings of how far peers' logs were seen. */
+  livesIntervalMs: 10 * secondMs,
   /** Between two looks at the marks, where there is nothing to do or nobody answers. */
   repairIntervalMs: 250,
   /** Between two batches of marks, while it gets on. */
