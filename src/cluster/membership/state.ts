@@ -112,6 +112,8 @@ export interface MembershipState {
   gossipAtMs: number | undefined;
   pushPullAtMs: number;
   reconnectAtMs: number;
+  /** Of the members, as long as nothing is reported or passed on, which every change of them is; see summary.ts. */
+  summary: number | undefined;
   /** All that is known is not exchanged before this with a node that knows other members… */
   reconcileAtMs: number;
   /** …and not so soon again, if that does not mend it. */
@@ -173,6 +175,7 @@ export function createState(
     gossipAtMs: undefined,
     pushPullAtMs: nowMs + random.float() * full.pushPullIntervalMs,
     reconnectAtMs: nowMs,
+    summary: undefined,
     reconcileAtMs: nowMs,
     reconcileWaitMs: full.reconcileIntervalMs,
     namedAddresses: new Map(),

@@ -9,7 +9,7 @@ import { type Alive, decodeMessage, type Message, type NodeReport, type StreamMe
 import { createState, type GossipTiming, type MembershipState, nextWakeMs, ourVersions } from './state.ts';
 import { type MembershipEvent, step } from './step.ts';
 import { StreamDecoder } from './stream.ts';
-import { memberSummary, summaryBytes } from './summary.ts';
+import { memberSummary, summaryBytes, summaryOf } from './summary.ts';
 import { confirmSuspicion, startSuspicion } from './suspicion.ts';
 import type { Effect } from './turn.ts';
 
@@ -698,6 +698,7 @@ test('whatever comes in whatever order, the step goes on, asks to be woken later
       bench.do({ kind: 'tick' });
       assert.ok(nextWakeMs(bench.state) > bench.nowMs, `seed ${seed}, event ${i}: it would be woken at once for ever`);
       assert.equal(bench.stateOf('self'), 'alive');
+      assert.equal(memberSummary(bench.state), summaryOf(bench.state.order));
       assert.equal(bench.state.order.length, bench.state.members.size);
       assert.deepEqual(new Set(bench.state.order), new Set(bench.state.members.values()));
       for (const [suspect] of bench.state.suspicions) assert.equal(bench.stateOf(suspect), 'suspect');

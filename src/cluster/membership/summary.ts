@@ -22,9 +22,14 @@ function mix(value: number): number {
 }
 
 /** The same for all who know the same members under the same incarnations; who is gone does not count. */
-export function memberSummary({ order }: MembershipState): number {
+export function memberSummary(state: MembershipState): number {
+  state.summary ??= summaryOf(state.order);
+  return state.summary;
+}
+
+export function summaryOf(members: readonly Member[]): number {
   let sum = 0;
-  for (const member of order) if (!isGone(member)) sum = (sum + hashOf(member)) >>> 0;
+  for (const member of members) if (!isGone(member)) sum = (sum + hashOf(member)) >>> 0;
   return sum;
 }
 

@@ -57,12 +57,14 @@ export function notice(turn: Turn, event: string, fields: Readonly<Record<string
 }
 
 export function memberChanged(turn: Turn, change: MemberChange, member: Member): void {
+  turn.state.summary = undefined;
   turn.effects.push({ kind: 'member', change, member: viewOf(member) });
 }
 
 /** Passes news about a member on to others, by and by. */
 export function broadcast(turn: Turn, about: string, message: Exclude<Message, UserMessage>): void {
   const { state, nowMs, random } = turn;
+  state.summary = undefined;
   state.broadcasts.add(about, encodeMessage(message));
   // A random phase, so that what all learn at once is not passed on by all at once.
   state.gossipAtMs ??= nowMs + random.float() * state.timing.gossipIntervalMs;
