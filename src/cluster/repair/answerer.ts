@@ -82,16 +82,18 @@ export class RepairAnswerer {
       if (version !== undefined && state.view === view) {
         this.#confirm({ partition, windowStartMs }, version, from, store);
       }
+      // Also where the message that was to end its lease got lost.
+      this.#leases.end(partition, from);
       return 'equal';
     });
   }
 
   #differs(partition: number, from: NodeName, ours: Digest): Finding {
-    if (this.#leases.holder(partition, from) !== undefined) {
+    if (this.#leases.holder(partition, from, this.#state.view.hash) !== undefined) {
       this.#counters.refusedLeased++;
       return 'leased';
     }
-    this.#leases.grant(partition, from);
+    this.#leases.grant(partition, from, this.#state.view.hash);
     return ours.samplesCount === 0 ? 'empty' : 'differs';
   }
 
@@ -108,7 +110,7 @@ export class RepairAnswerer {
   async #compare({ from, body }: Asked<CompareBody>): Promise<number[][]> {
     this.#demandReady(from);
     const { scope, ranges } = body;
-    const holder = this.#leases.holder(scope.partition, from);
+    const holder = this.#leases.holder(scope.partition, from, this.#state.view.hash);
     if (holder !== undefined) {
       this.#counters.refusedLeased++;
       throw new TimbalaError('PEER_LEASED', `${holder} is filling partition ${scope.partition}; compare it later`);
@@ -121,7 +123,7 @@ export class RepairAnswerer {
       // The requester may not trust its clock, and then compares what is past retention too.
       differing.push(windows.filter((windowStartMs) => this.#isCompared(windowStartMs)));
     }
-    if (differing.some((windows) => windows.length > 0)) this.#leases.grant(scope.partition, from);
+    if (differing.some((windows) => windows.length > 0)) this.#leases.grant(scope.partition, from, this.#state.view.hash);
     return differing;
   }
 

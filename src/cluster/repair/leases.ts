@@ -1,7 +1,7 @@
 // Who fills which partition here. Several nodes hold what a new owner lacks; the first to compare sends it, and the others are
 // told to come later, so that nothing travels twice.
 import type { Clock } from '../../ports/index.ts';
-import type { NodeName } from '../contracts.ts';
+import type { NodeName, RecordHash } from '../contracts.ts';
 
 /** A lease ends then, however busy its holder is with other partitions. */
 const lifetimes = 10;
@@ -9,7 +9,7 @@ const lifetimes = 10;
 export class Leases {
   readonly #clock: Clock;
   readonly #idleMs: number;
-  readonly #leases = new Map<number, { readonly to: NodeName; readonly sinceMs: number }>();
+  readonly #leases = new Map<number, { readonly to: NodeName; readonly view: RecordHash; readonly sinceMs: number }>();
   /** A holder that is not heard of any more loses its leases. */
   readonly #heardMs = new Map<NodeName, number>();
 
@@ -22,20 +22,21 @@ export class Leases {
     this.#heardMs.set(from, this.#clock.monotonicMs());
   }
 
-  /** Who fills a partition, if it is another node than the one that asks. */
-  holder(partition: number, asking: NodeName): NodeName | undefined {
+  /** Who fills a partition, if it is another node than the one that asks. Under another view it may no longer have to. */
+  holder(partition: number, asking: NodeName, view: RecordHash): NodeName | undefined {
     const lease = this.#leases.get(partition);
     if (!lease || lease.to === asking) return undefined;
     const nowMs = this.#clock.monotonicMs();
     const isIdle = nowMs - (this.#heardMs.get(lease.to) ?? 0) > this.#idleMs;
-    if (!isIdle && nowMs - lease.sinceMs < lifetimes * this.#idleMs) return lease.to;
+    if (lease.view === view && !isIdle && nowMs - lease.sinceMs < lifetimes * this.#idleMs) return lease.to;
     this.#leases.delete(partition);
     return undefined;
   }
 
-  grant(partition: number, to: NodeName): void {
-    if (this.#leases.get(partition)?.to === to) return;
-    this.#leases.set(partition, { to, sinceMs: this.#clock.monotonicMs() });
+  grant(partition: number, to: NodeName, view: RecordHash): void {
+    const lease = this.#leases.get(partition);
+    if (lease?.to === to && lease.view === view) return;
+    this.#leases.set(partition, { to, view, sinceMs: this.#clock.monotonicMs() });
   }
 
   end(partition: number, by: NodeName): void {
