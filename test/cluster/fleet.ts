@@ -226,7 +226,12 @@ export class Fleet {
       );
       const missing = this.#missing(statuses, goal);
       if (missing === undefined) return performance.now() - startedMs;
-      if (performance.now() - startedMs > timeoutMs) throw new Error(`not whole after ${timeoutMs} ms: ${missing}`);
+      if (performance.now() - startedMs > timeoutMs) {
+        const said = statuses.map((status) =>
+          typeof status === 'string' ? status : [status.name, ...status.underWay].join('\n  '),
+        );
+        throw new Error(`not whole after ${timeoutMs} ms: ${missing}\n${said.join('\n')}`);
+      }
       await sleep(pollMs);
     }
   }

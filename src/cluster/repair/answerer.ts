@@ -123,7 +123,8 @@ export class RepairAnswerer {
       // The requester may not trust its clock, and then compares what is past retention too.
       differing.push(windows.filter((windowStartMs) => this.#isCompared(windowStartMs)));
     }
-    if (differing.some((windows) => windows.length > 0)) this.#leases.grant(scope.partition, from, this.#state.view.hash);
+    if (differing.some((windows) => windows.length > 0))
+      this.#leases.grant(scope.partition, from, this.#state.view.hash);
     return differing;
   }
 
