@@ -1,5 +1,7 @@
-// Gossip through the worker role, its protocol and main's end of it: real sockets on this machine, no thread.
+// Gossip through the worker role, its protocol and main's end of it: real sockets on this machine, in one test a real thread.
 import assert from 'node:assert/strict';
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
 import { afterEach, test } from 'node:test';
 import type { GossipPeer, MemberChange, NodeMetadata } from '../cluster/index.ts';
 import { NodeNetwork, SystemClock, SystemRandom } from '../node/index.ts';
@@ -120,4 +122,22 @@ test('a member of another cluster is not alive, and is warned of', async () => {
 test('a port that is taken is a typed error', async () => {
   const a = await start('a');
   await assert.rejects(start('b', { bind: a.address }), /NETWORK_BIND_FAILED/);
+});
+
+test('a node whose main thread is busy for long is not taken for dead', async () => {
+  const observer = await start('observer');
+  const busy = fork(new URL('test-gossip-process.ts', import.meta.url), ['busy', `${observer.address.port}`], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
+  try {
+    await once(busy, 'message');
+    await observer.heard('joined', 'busy');
+    // With nobody to confirm it, a suspicion of a second ago makes dead after four.
+    busy.send(8_000);
+    await once(busy, 'message');
+    assert.equal(observer.client.isAlive('busy'), true);
+    assert.ok(!observer.changes.includes('died busy'), observer.changes.join(', '));
+  } finally {
+    busy.kill('SIGKILL');
+  }
 });

@@ -113,6 +113,7 @@ export class Answering {
       if (!isRefused) this.#waiting.push({ work, frame });
       else this.#refuse(work);
       this.begin();
+      if (this.#waiting.length > 0) traffic.counters.requestsDelayed++;
     };
   }
 

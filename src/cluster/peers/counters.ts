@@ -27,6 +27,8 @@ const zero = {
   failuresSent: 0,
   requestsRefused: 0,
   requestsLate: 0,
+  /** Requests of peers that had to wait for their turn: too many were worked on, or answers waited for credit. */
+  requestsDelayed: 0,
   /** Requests of peers that were given up because nobody waited for the answer any more. */
   requestsAbandoned: 0,
   samplesSent: 0,

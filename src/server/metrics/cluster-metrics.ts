@@ -90,6 +90,7 @@ const peerHelps: Helps<PeerCountersByClass['control']> = {
   failuresSent: 'Failures answered to peers.',
   requestsRefused: 'Requests of peers refused: too many in hand.',
   requestsLate: 'Requests of peers whose time was over before their turn came.',
+  requestsDelayed: 'Requests of peers that waited for their turn: many at a time, or answers that were not taken.',
   requestsAbandoned: 'Requests of peers given up because nobody waited for the answer.',
   samplesSent: 'Samples sent.',
   samplesReceived: 'Samples received.',
