@@ -1,13 +1,14 @@
 // How a node comes by the record that it starts with: its own, the one of a cluster that it joins, or of one that it founds.
 //
-// - Of nodes that start together, the first by address founds the cluster that the others join; but only when every one of
-//   them says that it is of none. Silence says nothing: a wiped node that is cut off would found a second cluster.
+// - Of nodes that start together, the one with the least store id founds the cluster that the others join (not the first by
+//   address: operators may name a node differently on each other one); but only when every one of them says that it is of
+//   none. Silence says nothing: a wiped node that is cut off would found a second cluster.
 // - A directory whose record knows another store under its name has become another store (it was copied, set back, or has lost
 //   records). It joins anew, with what it holds, and takes the name over; the store that it was is a loss. But a store that
 //   the record knows as lost stays out: it only hands over what it holds.
-import { errorMessage, hasCode, TimbalaError } from '../base/index.ts';
-import type { LocalStore, NodeName } from './contracts.ts';
-import { answerWithoutCluster, fetchRecord } from './exchange.ts';
+import { errorMessage, TimbalaError } from '../base/index.ts';
+import type { LocalStore, NodeName, StoreId } from './contracts.ts';
+import { answerWithoutCluster, introduce } from './exchange.ts';
 import type { ClusterNodeOptions, ClusterPorts } from './node.ts';
 import { acksAlone, ClusterRecord, type Member, soleActive } from './record/index.ts';
 import type { ClusterTiming } from './timing.ts';
@@ -80,7 +81,7 @@ async function otherCluster(
   const unknown = peers.filter((peer) => peer !== address && !own.entries.some((member) => member.address === peer));
   links.setAddresses(new Map(unknown.map((peer) => [peer, peer])));
   for (const peer of unknown) {
-    const record = await fetchRecord(links, peer, timing.askDeadlineMs).catch(() => undefined);
+    const { record } = await introduce(links, peer, timing.askDeadlineMs).catch(() => ({ record: undefined }));
     if (record && record.clusterId !== own.clusterId) return record;
   }
   return undefined;
@@ -101,22 +102,25 @@ async function enter(
   if (own && known.length === 0) return continued(own, options, store.id);
   const others = [...new Set([...known, ...peers])].filter((peer) => peer !== address);
   const failures: string[] = [];
-  let withoutClusterCount = 0;
+  const withoutCluster: StoreId[] = [];
   // Their names are in the record that they will give.
   links.setAddresses(new Map(others.map((peer) => [peer, peer])));
   answerWithoutCluster(links, store.id);
   for (const peer of others) {
     try {
-      const record = await fetchRecord(links, peer, timing.askDeadlineMs);
-      if (!own || own.clusterId === record.clusterId) return joined(record, options, store.id, holdsNothing);
-      failures.push(`${peer} is of cluster ${record.clusterId}, not ${own.clusterId}`);
+      const { record, store: theirs } = await introduce(links, peer, timing.askDeadlineMs);
+      if (record && (!own || own.clusterId === record.clusterId)) {
+        return joined(record, options, store.id, holdsNothing);
+      }
+      if (!record) withoutCluster.push(theirs);
+      failures.push(record ? `${peer} is of cluster ${record.clusterId}, not ${own?.clusterId}` : `${peer} is of none`);
     } catch (error) {
-      if (hasCode(error, 'CLUSTER_NONE')) withoutClusterCount++;
       failures.push(errorMessage(error));
     }
   }
-  const isFirst = others.every((peer) => address < peer);
-  if (!own && withoutClusterCount === others.length && isFirst) return founded(options, ports);
+  // The own store id comes from an address under which this node did not know itself.
+  const isFirst = withoutCluster.every((theirs) => store.id <= theirs);
+  if (!own && withoutCluster.length === others.length && isFirst) return founded(options, ports);
   throw new TimbalaError('CLUSTER_NOT_FOUND', `no peer knows a cluster to join (${failures.join('; ')}); trying again`);
 }
 

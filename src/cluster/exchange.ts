@@ -217,8 +217,14 @@ export function answerWithoutCluster(links: PeerLinks, store: StoreId): void {
   };
 }
 
-/** The record of the cluster that a node is of, asked by one of none. Throws CLUSTER_NONE where it is of none, and PEER_…. */
-export async function fetchRecord(links: PeerLinks, from: NodeName, deadlineMs: number): Promise<ClusterRecord> {
+/** What a node of no cluster hears from another: its store, and the record where it is of one. */
+export interface Introduction {
+  readonly store: StoreId;
+  readonly record: ClusterRecord | undefined;
+}
+
+/** Asks who is there, without being of a cluster. Throws PEER_…, and what the other refuses with. */
+export async function introduce(links: PeerLinks, to: NodeName, deadlineMs: number): Promise<Introduction> {
   const writer = new ByteWriter();
   writer.string('join');
   requestHeader.write(writer, {
@@ -229,8 +235,8 @@ export async function fetchRecord(links: PeerLinks, from: NodeName, deadlineMs: 
     sentMs: 0,
     life: undefined,
   });
-  const frame = await links.request(from, { kind: 'hello', body: writer.copy() }, deadlineMs);
-  const { record, code, reason } = replyHeader.read(new ByteReader(frame.body));
-  if (!record) throw new TimbalaError(code, `${from}: ${reason}`);
-  return ClusterRecord.decode(record);
+  const frame = await links.request(to, { kind: 'hello', body: writer.copy() }, deadlineMs);
+  const { store, record, code, reason } = replyHeader.read(new ByteReader(frame.body));
+  if (!record && code !== 'CLUSTER_NONE') throw new TimbalaError(code, `${to}: ${reason}`);
+  return { store, record: record && ClusterRecord.decode(record) };
 }
