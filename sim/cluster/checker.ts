@@ -44,9 +44,13 @@ export class Checker {
   readsAloneChecked = 0;
   readonly deletes: DeleteSeen[] = [];
   /** Samples older than this need not be there any more. */
-  expiredBeforeMs = Number.NEGATIVE_INFINITY;
+  #expiredBeforeMs = Number.NEGATIVE_INFINITY;
   readonly #sent = new Set<string>();
   readonly #acked = new Map<string, Acknowledged>();
+
+  expire(beforeMs: number): void {
+    this.#expiredBeforeMs = Math.max(this.#expiredBeforeMs, beforeMs);
+  }
 
   sent(samples: readonly Sample[]): void {
     for (const sample of samples) this.#sent.add(`${keyOf(sample)}=${sample.value}`);
@@ -105,7 +109,8 @@ export class Checker {
     }
     for (const [key, { sample, atMs }] of this.#acked) {
       const { timestampMs } = sample;
-      if (atMs >= askedMs || timestampMs < fromMs || timestampMs > toMs || timestampMs < this.expiredBeforeMs) continue;
+      if (atMs >= askedMs || timestampMs < fromMs || timestampMs > toMs || timestampMs < this.#expiredBeforeMs)
+        continue;
       if (this.#hiding(sample, askedMs) !== 'no') continue;
       this.samplesChecked++;
       const value = found.get(key)?.value ?? Number.NEGATIVE_INFINITY;

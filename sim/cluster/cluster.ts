@@ -110,6 +110,8 @@ export class SimCluster {
   readonly machines = new Map<NodeName, Machine>();
   readonly random: SeededRandom;
   retentionMs = 0;
+  /** What lies before some nodes have no room for: it may be gone. */
+  floorMs = Number.NEGATIVE_INFINITY;
   /** For processes that start from now on. */
   auditPeriodMs = dayMs;
   /** Stores that were lost, by wiping or removal. */
@@ -453,6 +455,7 @@ export class SimCluster {
 
   /** Windows that end before this may be gone on one node and still be held by another. */
   get expiredMs(): number {
-    return this.retentionMs > 0 ? this.nowMs - this.retentionMs + minuteMs : Number.NEGATIVE_INFINITY;
+    const byTimeMs = this.retentionMs > 0 ? this.nowMs - this.retentionMs + minuteMs : Number.NEGATIVE_INFINITY;
+    return Math.max(byTimeMs, this.floorMs + 1);
   }
 }

@@ -59,6 +59,8 @@ export class ModelDisk {
   /** For the digest that is planted as a bug: how often each sample was appended. */
   readonly appends = new Map<string, { readonly sample: Sample; count: number }>();
   isFull = false;
+  /** Where the windows begin that still fit the limit in bytes. */
+  sizeFloorMs = Number.NEGATIVE_INFINITY;
   syncMsMax = 10;
 
   constructor(storeId: string) {
@@ -192,6 +194,10 @@ export class ModelStore implements LocalStore {
   }
 
   // Writing
+
+  get sizeFloorMs(): number {
+    return this.disk.sizeFloorMs;
+  }
 
   get position(): number {
     return this.disk.position;

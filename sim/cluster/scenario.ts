@@ -2,7 +2,7 @@
 // crash, disks fill, links break, nodes join, leave, are wiped and removed. Phase two heals what is left and demands that it
 // becomes whole by itself.
 import { hourMs, minuteMs, secondMs } from '../../src/base/index.ts';
-import type { ClusterNode } from '../../src/cluster/index.ts';
+import { type ClusterNode, windowMs, windowStartOf } from '../../src/cluster/index.ts';
 import type { Violation } from './checker.ts';
 import { type Plant, SimCluster } from './cluster.ts';
 import { seriesCount } from './data.ts';
@@ -123,8 +123,10 @@ class Scenario {
     else if (dice < 72) machine.disk.syncMsMax = random.below(2) === 0 ? 10 : 600;
     else if (dice < 74 && machine.process) machine.process.store.isBusy = random.below(2) === 0;
     else if (dice < 80) this.#delete();
-    else if (dice < 82) this.#retain();
-    else this.#changeMembers(machine.name, dice);
+    else if (dice < 82) {
+      if (random.below(8) === 0) this.#limitSize();
+      else this.#retain();
+    } else this.#changeMembers(machine.name, dice);
   }
 
   /** All machines at once. They come back soon. */
@@ -172,8 +174,20 @@ class Scenario {
     if (!node) return;
     this.#count('retention');
     cluster.retentionMs = 3 * hourMs;
-    cluster.checker.expiredBeforeMs = cluster.nowMs - cluster.retentionMs + 30 * minuteMs;
+    cluster.checker.expire(cluster.nowMs - cluster.retentionMs + 30 * minuteMs);
     void node.setRetention(cluster.retentionMs).catch(() => {});
+  }
+
+  /** Most disks have room for so much only. */
+  #limitSize(): void {
+    const cluster = this.#cluster;
+    if (Number.isFinite(cluster.floorMs)) return;
+    this.#count('size limit');
+    cluster.floorMs = windowStartOf(cluster.nowMs) - (1 + cluster.random.below(2)) * windowMs;
+    cluster.checker.expire(cluster.floorMs);
+    for (const { disk } of cluster.machines.values()) {
+      if (cluster.random.below(4) > 0) disk.sizeFloorMs = cluster.floorMs;
+    }
   }
 
   #changeMembers(name: string, dice: number): void {

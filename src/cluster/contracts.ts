@@ -159,6 +159,8 @@ export interface LocalStore {
   readonly position: number;
   /** The same where the replay ended: what the directory held when this process began. */
   readonly recoveredPosition: number;
+  /** Where the oldest window begins for which the node's limit in bytes leaves room; undefined or −∞ where all fits. */
+  readonly sizeFloorMs?: number;
   /** Saves another id for this directory, and ends the process: its next start is that of a new store with what it holds. */
   abandon(reason: string): Promise<void>;
   /**

@@ -179,6 +179,7 @@ function ownEntry(options: ClusterNodeOptions, store: string): Member {
     weight,
     format: 1,
     alone: 0,
+    floorMs: 0,
     losses: [],
     cleared: [],
     rest: new Uint8Array(0),

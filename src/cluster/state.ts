@@ -209,7 +209,8 @@ export class NodeState {
     const next = isOwn ? changed.withSoleActive(this.name) : changed;
     if (next.hash === this.#record.hash) return;
     // Hidden before it is told that it is: who sees this hash relies on it.
-    if (next.deletes.length > this.#record.deletes.length) await this.store.applyDeletes(next.deletes);
+    const known = new Set(this.#record.deletes.map(({ id }) => id));
+    if (next.deletes.some(({ id }) => !known.has(id))) await this.store.applyDeletes(next.deletes);
     await this.store.saveState('record', next.encode());
     this.#enforce(next);
     if (this.marks.count > 0) await this.store.saveState('marks', this.marks.encode(this.#view.hash));
@@ -293,12 +294,14 @@ export class NodeState {
     return this.#clockOffsetsMs.size > 0;
   }
 
-  /** What lies before is past retention; −∞ where nothing is, or where the own clock is far off its peers'. */
+  /** What lies before is past retention, by time or by size; −∞ where nothing is. A clock far off its peers' tells no time. */
   get horizonMs(): number {
-    const { retentionMs, members } = this.#record;
+    const { retentionMs, floorMs, members } = this.#record;
+    const bySizeMs = floorMs > 0 ? floorMs : Number.NEGATIVE_INFINITY;
+    if (retentionMs === 0) return bySizeMs;
     const othersCount = members.filter(({ name }) => name !== this.name).length;
     const isTrusted = this.decisions.isClockTrusted([...this.#clockOffsetsMs.values()], othersCount);
-    return retentionMs > 0 && isTrusted ? this.clock.nowMs() - retentionMs : Number.NEGATIVE_INFINITY;
+    return isTrusted ? Math.max(this.clock.nowMs() - retentionMs, bySizeMs) : bySizeMs;
   }
 
   /** Where the first window begins that is still compared; undefined: there is no first. */

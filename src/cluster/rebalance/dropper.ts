@@ -1,8 +1,9 @@
 // The loop that forgets: partitions that this node does not own and for which it is not marked, and windows past retention.
+// Deletes are forgotten with the last of what they hide; a limit in bytes becomes a wish in the record.
 // A leaving node that holds nothing any more says that it has left.
-import { errorMessage } from '../../base/index.ts';
+import { dayMs, errorMessage } from '../../base/index.ts';
 import type { Timer } from '../../ports/index.ts';
-import { windowMs } from '../contracts.ts';
+import { windowMs, windowStartOf } from '../contracts.ts';
 import type { NodeState } from '../state.ts';
 import type { ClusterTiming } from '../timing.ts';
 
@@ -46,6 +47,8 @@ export class Dropper {
     await Promise.all(drops);
     this.partitionsDropped += drops.length;
     await this.#dropExpired();
+    await this.#pruneDeletes();
+    await this.#tellFloor();
     if (state.self?.state === 'leaving' && state.held.size === 0 && state.marks.count === 0) {
       await state.change((record) => record.withOwn(state.name, { state: 'left' }));
     }
@@ -55,5 +58,23 @@ export class Dropper {
   async #dropExpired(): Promise<void> {
     const horizonMs = this.#state.horizonMs - windowMs;
     if (Number.isFinite(horizonMs)) await this.#state.store.dropBefore(horizonMs);
+  }
+
+  /** Deletes of what nobody holds any more: a day later, so that nobody who was away for a moment still does. */
+  async #pruneDeletes(): Promise<void> {
+    const { record, horizonMs } = this.#state;
+    const beforeMs = Math.floor(horizonMs / dayMs) * dayMs - dayMs;
+    if (!Number.isFinite(beforeMs) || !record.deletes.some(({ toMs }) => toMs < beforeMs)) return;
+    await this.#state.change((current) => current.withPruned(beforeMs));
+  }
+
+  /** What the limit in bytes has no room for is this node's wish; the record makes a floor of all wishes. */
+  async #tellFloor(): Promise<void> {
+    const { self, store, name } = this.#state;
+    const floorMs = Math.max(0, windowStartOf(store.sizeFloorMs ?? 0));
+    if (!self || !Number.isFinite(floorMs) || floorMs === self.floorMs) return;
+    await this.#state.change((current) =>
+      current.isStore(name, store.id, self.state) ? current.withOwn(name, { floorMs }) : current,
+    );
   }
 }

@@ -17,6 +17,7 @@ const member = (name: string, change: Partial<Member> = {}): Member => ({
   weight: 1000,
   format: 1,
   alone: 0,
+  floorMs: 0,
   losses: [],
   cleared: [],
   rest: new Uint8Array(0),
@@ -135,4 +136,24 @@ test('hashes tell single bits apart', () => {
   }
   assert.equal(seen.size, 40 + (8 * 39 * 40) / 2);
   assert.equal(hashBytes(new Uint8Array(0)), '0'.repeat(32));
+});
+
+test('the limit in bytes that two members have reached is kept by all, one alone decides it for nobody', () => {
+  const withWish = (name: string, floorMs: number): ClusterRecord => empty.with(member(name, { floorMs }));
+  assert.equal(empty.floorMs, 0);
+  assert.equal(withWish('a', 500).floorMs, 500);
+  assert.equal(withWish('a', 500).merge(withWish('b', 0)).floorMs, 0);
+  assert.equal(withWish('a', 500).merge(withWish('b', 700)).merge(withWish('c', 900)).floorMs, 700);
+});
+
+test('a delete that was pruned does not come back from who has not pruned it', () => {
+  const request = (id: string, toMs: number) => ({ id, matchers: new Uint8Array(0), fromMs: 0, toMs });
+  const both = empty.withDelete(request('old', 99)).withDelete(request('new', 100));
+  const pruned = both.withPruned(100);
+  const idsOf = (record: ClusterRecord): string[] => record.deletes.map(({ id }) => id);
+  assert.deepEqual(idsOf(pruned), ['new']);
+  assert.deepEqual(idsOf(pruned.merge(both)), ['new']);
+  assert.equal(pruned.merge(both).hash, both.merge(pruned).hash);
+  assert.deepEqual(idsOf(ClusterRecord.decode(pruned.encode())), ['new']);
+  assert.equal(pruned.withPruned(50), pruned);
 });

@@ -3,7 +3,7 @@
 //
 // - A member's entry is written and numbered by that node alone. Others may only set it to `removed`, which is final for a
 //   store, and learn that a store was beaten by another one under the same name.
-// - `losses` only grow; so do deletes. Retention is numbered, the last number wins.
+// - `losses` only grow; so do deletes, until their range is past retention. Retention is numbered, the last number wins.
 // - `hash` tells records apart; `viewHash` only that part on which placement, reads and confirmations depend.
 import { ByteWriter } from '../../base/index.ts';
 import {
@@ -48,6 +48,8 @@ const memberCodec = extensible(
     alone: uvarint,
     /** Stores lost under this name, ascending. */
     losses: list(text),
+    /** What lies before does not fit the limit in bytes that this node was given; 0: all fits. */
+    floorMs: uvarint,
     /** Losses of whatever name for which it has cleared the marks that it had on hearing of them, ascending. */
     cleared: list(text),
   }),
@@ -65,7 +67,14 @@ const retentionCodec = struct({ version: uvarint, durationMs: uvarint, by: text 
 export type Retention = Encoded<typeof retentionCodec>;
 
 const recordCodec = extensible(
-  struct({ clusterId: text, members: list(memberCodec), deletes: list(deleteCodec), retention: retentionCodec }),
+  struct({
+    clusterId: text,
+    members: list(memberCodec),
+    deletes: list(deleteCodec),
+    /** Deletes of ranges that end before are forgotten: nothing of them is kept anywhere. Only grows. */
+    prunedBeforeMs: uvarint,
+    retention: retentionCodec,
+  }),
 );
 
 type Fields = Encoded<typeof recordCodec>;
@@ -84,7 +93,7 @@ export class ClusterRecord {
     this.#fields = {
       ...fields,
       members: [...fields.members].sort((a, b) => byText(a.name, b.name)),
-      deletes: [...fields.deletes].sort((a, b) => byText(a.id, b.id)),
+      deletes: fields.deletes.filter(({ toMs }) => toMs >= fields.prunedBeforeMs).sort((a, b) => byText(a.id, b.id)),
     };
     this.#members = new Map(this.#fields.members.map((member) => [member.name, member]));
   }
@@ -94,6 +103,7 @@ export class ClusterRecord {
       clusterId,
       members: [],
       deletes: [],
+      prunedBeforeMs: 0,
       retention: { version: 0, durationMs: 0, by: '' },
       rest: new Uint8Array(0),
     });
@@ -140,6 +150,16 @@ export class ClusterRecord {
   /** 0: for ever. */
   get retentionMs(): number {
     return this.#fields.retention.durationMs;
+  }
+
+  /**
+   * What lies before is past retention by size: the second highest of the members' wishes, so that none can decide it alone
+   * for the others; of a single member its own. 0: nothing.
+   */
+  get floorMs(): number {
+    const { members } = this;
+    const wishes = members.map(({ floorMs }) => floorMs).sort((a, b) => b - a);
+    return wishes[members.length < 2 ? 0 : 1] ?? 0;
   }
 
   get entries(): readonly Member[] {
@@ -206,6 +226,12 @@ export class ClusterRecord {
     return new ClusterRecord({ ...this.#fields, deletes: [...this.deletes, request] });
   }
 
+  /** The record without deletes of ranges that end before. */
+  withPruned(beforeMs: number): ClusterRecord {
+    if (beforeMs <= this.#fields.prunedBeforeMs) return this;
+    return new ClusterRecord({ ...this.#fields, prunedBeforeMs: beforeMs });
+  }
+
   /** Retention set anew by the node `by`. */
   withRetention(durationMs: number, by: NodeName): ClusterRecord {
     const version = this.#fields.retention.version + 1;
@@ -229,6 +255,7 @@ export class ClusterRecord {
       clusterId: a.clusterId,
       members,
       deletes: [...deletes.values()],
+      prunedBeforeMs: Math.max(a.prunedBeforeMs, b.prunedBeforeMs),
       retention: isNewerRetention(a.retention, b.retention) ? a.retention : b.retention,
       rest: a.rest.length >= b.rest.length ? a.rest : b.rest,
     });
