@@ -135,8 +135,11 @@ export class ClusterNode {
 
   async #finishStart(): Promise<void> {
     await this.state.finishReplay();
-    await this.#greetAll();
+    // A store that joins has told nobody of its log yet; who knows of it by now must not be kept waiting for its marks.
+    const isJoining = this.state.self?.state === 'joining';
+    if (!isJoining) await this.#greetAll();
     this.state.isReady = true;
+    if (isJoining) await this.#greetAll();
   }
 
   #run(): void {
@@ -211,6 +214,7 @@ export class ClusterNode {
   status(): ClusterStatus {
     return clusterStatus(this.state, this.#isAlive, this.#partitionsCount, {
       dueCount: this.repairer.dueCount(),
+      droppingCount: this.dropper.underWayCount,
       copyBytesPerSecondMax: Math.round(this.#pacer.bytesPerSecond),
     });
   }

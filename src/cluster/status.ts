@@ -57,7 +57,11 @@ export function clusterStatus(
   state: NodeState,
   isAlive: Liveness,
   partitionsCount: number,
-  { dueCount, copyBytesPerSecondMax }: { readonly dueCount: number; readonly copyBytesPerSecondMax: number },
+  {
+    dueCount,
+    droppingCount,
+    copyBytesPerSecondMax,
+  }: { readonly dueCount: number; readonly droppingCount: number; readonly copyBytesPerSecondMax: number },
 ): ClusterStatus {
   const { record, marks, name, store } = state;
   const members = record.entries.map((member) => ({
@@ -76,7 +80,7 @@ export function clusterStatus(
   });
   let owned = 0;
   for (let partition = 0; partition < partitionsCount; partition++) if (state.isOwner(partition)) owned++;
-  let foreign = 0;
+  let foreign = droppingCount;
   for (const partition of state.held) if (!state.isOwner(partition)) foreign++;
   const status = {
     clusterId: record.clusterId,

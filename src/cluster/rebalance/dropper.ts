@@ -9,6 +9,8 @@ import type { ClusterTiming } from '../timing.ts';
 
 export class Dropper {
   partitionsDropped = 0;
+  /** Drops that are not on disk yet. */
+  underWayCount = 0;
   readonly #state: NodeState;
   readonly #timing: ClusterTiming;
   #timer: Timer | undefined;
@@ -44,7 +46,8 @@ export class Dropper {
       state.noteDropped(partition);
       drops.push(state.store.dropPartition(partition));
     }
-    await Promise.all(drops);
+    this.underWayCount = drops.length;
+    await Promise.all(drops).finally(() => (this.underWayCount = 0));
     this.partitionsDropped += drops.length;
     await this.#dropExpired();
     await this.#pruneDeletes();
