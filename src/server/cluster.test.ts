@@ -129,6 +129,13 @@ test('writes go on while one node is away; it comes back under its name, with it
   assert.deepEqual(page.losses, []);
 });
 
+test('the directory of a member is not started alone by mistake', async () => {
+  const { node, disk } = nodeAt(2);
+  await node.close();
+  await assert.rejects(startTestNode(disk), /CLUSTER_EXPECTED: .*--peers/);
+  nodes[2] = await start(2, disk);
+});
+
 test('a node alone says so, and decides nothing for a cluster', async () => {
   const alone = await startTestNode();
   try {

@@ -81,10 +81,12 @@ export interface StartedNode {
 }
 
 const lockPath = 'lock';
+/** There once a directory has been a cluster's (docs/formats/state.md). */
+const clusterRecordPath = 'cluster/record';
 /** Longer than any sample may be kept, and exact when taken from a time. */
 const foreverMs = 1_000 * yearMs;
 
-/** Throws DIRECTORY_LOCKED, HTTP_BIND_FAILED, and what storage throws on opening. */
+/** Throws DIRECTORY_LOCKED, CLUSTER_EXPECTED, HTTP_BIND_FAILED, and what storage throws on opening. */
 export async function startNode(
   config: NodeConfig,
   modules: KernelModules,
@@ -92,6 +94,13 @@ export async function startNode(
   facts: NodeFacts,
 ): Promise<StartedNode> {
   const lock = ports.disk.lock(lockPath);
+  if (!config.cluster && ports.disk.exists(clusterRecordPath)) {
+    lock.release();
+    throw new TimbalaError(
+      'CLUSTER_EXPECTED',
+      `${config.dataDirectory} belongs to a node of a cluster, which others count on; start it with --peers or --gossip-bind-addr`,
+    );
+  }
   const node = new Node(config, modules, ports, facts, lock);
   try {
     await node.listen();
