@@ -7,6 +7,7 @@ import {
   addTo,
   forEachPartition,
   ownersAlone,
+  plansRemembered,
   type PlanInput,
   type ReadPlan,
   SegmentMemory,
@@ -79,7 +80,10 @@ export function planAlone(
 /** Segments are joined as long as every partition keeps an owner that serves all of them. */
 function* stretchesOf(input: PlanInput, memory: AloneMemory): Generator<Stretch> {
   let current: Stretch | undefined;
-  for (const [fromMs, toMs] of segmentsOf(input.fromMs, input.toMs, input.heard)) {
+  const segments = segmentsOf(input.fromMs, input.toMs, input.heard);
+  // More would be worked out anew for every query.
+  if (segments.length > plansRemembered) return;
+  for (const [fromMs, toMs] of segments) {
     const alone = memory.of(input, tellersOf(input.heard, fromMs));
     const joined = current && alone && inBoth(current.alone, alone);
     if (current && !joined) yield current;
@@ -90,8 +94,13 @@ function* stretchesOf(input: PlanInput, memory: AloneMemory): Generator<Stretch>
 
 function inBoth(a: Uint8Array, b: Uint8Array): Alone {
   if (a === b) return a;
-  const both = a.map((bits, partition) => bits & (b[partition] as number));
-  return both.includes(0) ? undefined : both;
+  const both = new Uint8Array(a.length);
+  for (let partition = 0; partition < a.length; partition++) {
+    const bits = (a[partition] as number) & (b[partition] as number);
+    if (bits === 0) return undefined;
+    both[partition] = bits;
+  }
+  return both;
 }
 
 function stepsIn({ startMs, stepMs, stepsCount, beforeMs, afterMs }: StepReach, { fromMs, toMs }: Stretch): number {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { windowMs } from '../contracts.ts';
 import {
+  forEachPartition,
   type HeardMarks,
   partitionsIn,
   planEverything,
@@ -140,4 +141,36 @@ test('one memory gives what planning anew gives, and follows the marks', () => {
   ]) {
     assert.deepEqual(planRead(after, memory), planRead(after));
   }
+});
+
+test('partitions are taken for alike only where all that was told of them is', () => {
+  const partitionsCount = 500;
+  // So many lists that their numbers do not fit into one: 40 members with 16 lists each.
+  const tellers = Array.from({ length: 40 }, (_, teller) => ({
+    name: `n${teller}`,
+    whole: undefined,
+    window: {
+      lists: Uint16Array.from(
+        { length: partitionsCount - teller },
+        (_, at) => (at * (teller % 3)) % (2 + (teller % 14)),
+      ),
+      owners: Array.from({ length: 16 }, () => []),
+    },
+  }));
+  const of = input({}, { partitionsCount, owners: (partition) => (partition % 2 === 0 ? owners : []) });
+  const toldOf = (partition: number): string =>
+    [partition % 2, ...tellers.map(({ window }) => window.lists[partition] ?? 0)].join();
+  const workedOut = new Set<string>();
+  forEachPartition(
+    of,
+    tellers,
+    (partition) => {
+      const told = toldOf(partition);
+      assert(!workedOut.has(told), 'worked out twice');
+      workedOut.add(told);
+      return told;
+    },
+    (partition, found) => assert.equal(found, toldOf(partition)),
+  );
+  assert(workedOut.size > 50 && workedOut.size < partitionsCount);
 });

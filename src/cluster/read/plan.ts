@@ -36,8 +36,8 @@ export interface ReadPlan {
   readonly selection?: Selection;
 }
 
-/** Of segments: an open window, the one before it, and what lies without marks, at two nodes heard or at three. */
-const plansRemembered = 16;
+/** Of segments: after an outage of days as many windows are marked, and each query looks at all of them. */
+export const plansRemembered = 128;
 
 /** Cuts the range where marks begin and end: windows with marks apart, what lies between them together. */
 export function segmentsOf(fromMs: number, toMs: number, heard: ReadonlyMap<NodeName, HeardMarks>): [number, number][] {
@@ -134,8 +134,8 @@ export function forEachPartition<T>(
   workOut: (partition: number) => T,
   visit: (partition: number, found: T) => void,
 ): void {
-  const layers = tellers.flatMap(({ whole, window }) => [whole, window]).filter((layer) => layer !== undefined);
-  const byOwners = new Map<readonly NodeName[], Map<string, { readonly found: T }>>();
+  const told = toldOfPartitions(input.partitionsCount, tellers);
+  const byOwners = new Map<readonly NodeName[], Map<number, { readonly found: T }>>();
   for (let partition = 0; partition < input.partitionsCount; partition++) {
     const owners = input.owners(partition);
     let known = byOwners.get(owners);
@@ -143,18 +143,43 @@ export function forEachPartition<T>(
       known = new Map();
       byOwners.set(owners, known);
     }
-    let told = '';
-    for (const [index, { lists }] of layers.entries()) {
-      const number = lists[partition] ?? 0;
-      if (number > 0) told += `${index}:${number} `;
-    }
-    let same = known.get(told);
+    let same = known.get(told[partition] as number);
     if (!same) {
       same = { found: workOut(partition) };
-      known.set(told, same);
+      known.set(told[partition] as number, same);
     }
     visit(partition, same.found);
   }
+}
+
+/** A number for each partition, equal where all layers have told the same of it: the layers' list numbers as digits of one. */
+function toldOfPartitions(partitionsCount: number, tellers: readonly Teller[]): Float64Array {
+  const told = new Float64Array(partitionsCount);
+  let numbersCount = 1;
+  for (const layer of tellers.flatMap(({ whole, window }) => [whole, window])) {
+    if (!layer) continue;
+    const { lists, owners } = layer;
+    if (numbersCount * owners.length > Number.MAX_SAFE_INTEGER) numbersCount = renumber(told);
+    numbersCount *= owners.length;
+    for (let partition = 0; partition < partitionsCount; partition++) {
+      told[partition] = (told[partition] as number) * owners.length + (lists[partition] ?? 0);
+    }
+  }
+  return told;
+}
+
+/** Gives equal numbers the same small one; gives their count. */
+function renumber(numbers: Float64Array): number {
+  const known = new Map<number, number>();
+  for (const [index, number] of numbers.entries()) {
+    let small = known.get(number);
+    if (small === undefined) {
+      small = known.size;
+      known.set(number, small);
+    }
+    numbers[index] = small;
+  }
+  return known.size;
 }
 
 export function addTo(bitmap: Uint8Array, partition: number): void {

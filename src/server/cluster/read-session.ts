@@ -111,6 +111,8 @@ export class ClusterSession implements Queryable {
   async fragments({ encoded, reach }: FragmentRequest, control: QueryControl): Promise<FragmentAnswer | undefined> {
     const { startMs, stepMs, stepsCount, beforeMs, afterMs } = reach;
     const lastMs = startMs + (stepsCount - 1) * stepMs;
+    // Time must be left to read samples, should nothing come of it.
+    const deadlineMs = (control.remainingMs?.() ?? queryTimeoutMs) / 2;
     const selection = { fromMs: startMs - beforeMs, toMs: lastMs + afterMs, wanted: encoded };
     // Samples are counted where the fragments are put together, those of all nodes alike.
     const ownControl = withoutSamples(control);
@@ -133,7 +135,7 @@ export class ClusterSession implements Queryable {
           finish: () => ({ frames, planned: present(planned, 'a plan') }),
         };
       },
-      reach,
+      { deadlineMs, alone: reach },
     );
     const { frames, planned } = gathered.finish();
     if (warnings.length > 0 || !planned.others.every((source) => frames.has(source))) return undefined;
@@ -223,11 +225,11 @@ export class ClusterSession implements Queryable {
     selection: { readonly fromMs: number; readonly toMs: number; readonly wanted: Uint8Array },
     control: QueryControl,
     gathering: () => G,
-    alone?: StepReach,
+    options: { readonly deadlineMs?: number; readonly alone?: StepReach } = {},
   ): Promise<{ readonly gathered: G; readonly warnings: readonly string[] }> {
     const { main, readIds, callId } = this.#options;
     const readId = readIds.take();
-    const deadlineMs = control.remainingMs?.() ?? queryTimeoutMs;
+    const { alone, deadlineMs = control.remainingMs?.() ?? queryTimeoutMs } = options;
     let gathered: G | undefined;
     let session: ReadSession | undefined;
     let bytesCount = 0;
