@@ -126,7 +126,11 @@ export class ReadSession {
     const view = await this.#open();
     const startMs = Math.max(range.startMs, view.horizonMs);
     const whole = overlapping(view, startMs, range.endMs);
-    const overlap = of === 'all' ? whole : { ...whole, parts: [] };
+    const overlap = {
+      parts: of === 'all' ? whole.parts : [],
+      // What an active generation has taken since the snapshot need not be seen.
+      generations: whole.generations.filter(({ minMs, maxMs }) => minMs <= range.endMs && maxMs >= startMs),
+    };
     const members: Uint32Array<ArrayBufferLike>[] = [];
     for (const entry of overlap.parts) members.push((await this.#reader.partitionsOfPart(entry)).members(partitions));
     for (const { headId } of overlap.generations) {
