@@ -107,6 +107,10 @@ export interface KeeperStatus {
   readonly tombstonesCount: number;
   /** Drops of partitions that some part still hides. */
   readonly dropsCount: number;
+  /** Parts that were read through to look for damage, the bytes of that, and parts that were found damaged, since start. */
+  readonly partsCheckedTotal: number;
+  readonly bytesCheckedTotal: number;
+  readonly partsDamagedTotal: number;
 }
 
 export interface CardinalityRow {

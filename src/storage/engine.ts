@@ -32,7 +32,8 @@ export async function openStorage(options: StorageOptions): Promise<InlineStorag
     const [laneToKeeper, keeperToLane] = createChannel();
     const [readerToLane, laneToReader] = createChannel();
     const [readerToKeeper, keeperToReader] = createChannel();
-    const keeper = await Keeper.open({ ...ports, retention, lanes: [keeperToLane], onFatal });
+    const isReplica = replication !== undefined;
+    const keeper = await Keeper.open({ ...ports, retention, lanes: [keeperToLane], onFatal, isReplica });
     const laneOptions = { ...ports, keeper: laneToKeeper, onFatal, limits };
     const lane = await Lane.open(replication ? { ...laneOptions, replication } : laneOptions);
     lane.serve(laneToReader);

@@ -121,6 +121,8 @@ export type KeeperForReader = {
   readonly hello: (argument: Record<string, never>) => Catalog;
   /** The reader uses no version before this one any more. */
   readonly inUse: (argument: { oldestVersion: number }) => void;
+  /** Something of this part could not be read. */
+  readonly suspect: (argument: { partId: number }) => void;
 };
 
 /** Served by a reader to the keeper. */

@@ -75,6 +75,7 @@ export interface WorldOptions {
   readonly seed?: number;
   readonly limits?: Partial<LaneLimits>;
   readonly retentionMs?: number;
+  readonly retentionBytes?: number;
   /** Messages between the actors take up to so many microtasks, at random, in order within a channel. */
   readonly delaysMax?: number;
   readonly replication?: ReplicationOptions;
@@ -113,7 +114,7 @@ export async function openWorld(disk: SimDisk, options: WorldOptions = {}): Prom
       random: new SimRandom(options.seed ?? 1),
       log: quietLog,
       modules,
-      retention: { timeMs: options.retentionMs ?? 365 * 86_400_000 },
+      retention: { timeMs: options.retentionMs ?? 365 * 86_400_000, sizeBytes: options.retentionBytes },
       limits: { headBytesMax: 64 * mib, wire: smallWire, ...options.limits },
       onFatal: (error) => fatal.push(error),
       ...(options.replication ? { replication: options.replication } : {}),

@@ -2,7 +2,7 @@
 // crash, and whatever is merged; what arrives after a drop stays.
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { hourMs, SeededRandom } from '../../src/base/index.ts';
+import { hourMs, minuteMs, SeededRandom } from '../../src/base/index.ts';
 import { encodeLabels, Matcher } from '../../src/model/index.ts';
 import { encodeSelectors, PairReader } from '../../src/storage/index.ts';
 import { PagesKernel } from '../../src/wasm/index.ts';
@@ -164,5 +164,32 @@ suite('rules', () => {
     await world.clock.runUntil(world.storage.keeper.dropBefore(startMs - 2 * hourMs));
     assert.deepEqual([...(await readAll(world)).keys()], [`1 ${startMs}`]);
     assert.equal(world.storage.keeper.status().horizonMs, startMs - hourMs);
+  });
+
+  test('in a cluster a limit by size is a wish: the start of the oldest window that fits, which never goes back', async () => {
+    const replication = { onLogCut: async (): Promise<Uint8Array> => new Uint8Array() };
+    const options = { replication, retentionBytes: 1 };
+    let world = await openWorld(new SimDisk(), options);
+    const wishes: number[] = [];
+    world.storage.keeper.watchSizeFloor((floorMs) => wishes.push(floorMs));
+    const oldMs = startMs - 40 * hourMs;
+    for (const timeMs of [oldMs, startMs - 9 * hourMs]) {
+      await write(world, [sample(1, timeMs)]);
+      await flush(world);
+    }
+    await world.clock.advance(minuteMs);
+    assert.equal((await readAll(world)).size, 2, 'nothing is dropped by this node alone');
+    const last = wishes.at(-1) ?? 0;
+    assert.deepEqual(wishes, [Number.NEGATIVE_INFINITY, last]);
+    assert.ok(last > startMs - 9 * hourMs && last <= startMs - 7 * hourMs && last % (2 * hourMs) === 0);
+    // The cluster agrees on less.
+    await world.clock.runUntil(world.storage.keeper.dropBefore(oldMs + hourMs));
+    assert.equal((await readAll(world)).size, 1);
+    await world.clock.runUntil(world.storage.keeper.dropBefore(last));
+    assert.equal((await readAll(world)).size, 0);
+    world = await openWorld(world.disk.afterCrash(undefined), options);
+    world.storage.keeper.watchSizeFloor((floorMs) => wishes.push(floorMs));
+    await world.clock.advance(minuteMs);
+    assert.equal(wishes.at(-1), last);
   });
 });

@@ -147,6 +147,10 @@ function keeperFamilies(keeper: KeeperStatus): MetricFamily[] {
     single('timbala_flushes_total', 'counter', 'Generations written to parts.', keeper.flushesTotal),
     single('timbala_compactions_total', 'counter', 'Merges of parts.', keeper.compactionsTotal),
     single('timbala_parts_deleted_total', 'counter', 'Parts deleted.', keeper.partsDeletedTotal),
+    single('timbala_parts_checked_total', 'counter', 'Parts read through for damage.', keeper.partsCheckedTotal),
+    single('timbala_parts_checked_bytes_total', 'counter', 'Bytes of that.', keeper.bytesCheckedTotal),
+    single('timbala_parts_damaged_total', 'counter', 'Parts found damaged.', keeper.partsDamagedTotal),
+    single('timbala_partition_drops', 'gauge', 'Drops of partitions that parts still hide.', keeper.dropsCount),
     single('timbala_tombstones', 'gauge', 'Deletes that still hide samples.', keeper.tombstonesCount),
   ];
 }

@@ -14,6 +14,7 @@ export async function startCompactorRole(role: RoleContext): Promise<void> {
     retention: start.retention,
     lanes: [present(role.channels['lane'], 'channel to the lane')],
     onFatal: role.fail,
+    isReplica: role.channels['replica'] !== undefined,
   });
   const readers = new ReaderConnections((channel) => keeper.serve(channel));
   const { replica } = role.channels;

@@ -9,6 +9,8 @@ export interface PartCachesOptions {
   readonly bytesMax?: number;
   /** Files open at once; 256 unless told. */
   readonly openFilesMax?: number;
+  /** Told the path of a file in which something damaged was read. */
+  readonly onCorrupt?: (path: string) => void;
 }
 
 /** What can be cached: an estimate of its memory. */
@@ -25,6 +27,7 @@ export interface LazyFile {
 export class PartCaches {
   readonly #blocks: LRUCache<number, Cached>;
   readonly #openFilesMax: number;
+  readonly onCorrupt: (path: string) => void;
   /** In order of use, the least recent first. */
   readonly #open = new Map<LazyFile, DiskFile>();
   #nextSerial = 1;
@@ -33,6 +36,7 @@ export class PartCaches {
     const bytesMax = options.bytesMax ?? 256 * mib;
     this.#blocks = new LRUCache({ maxSize: bytesMax, sizeCalculation: (block) => Math.max(1, block.sizeBytes) });
     this.#openFilesMax = options.openFilesMax ?? 256;
+    this.onCorrupt = options.onCorrupt ?? (() => undefined);
   }
 
   /** A number that makes keys of up to 2³² blocks: serial · 2³² + n. */

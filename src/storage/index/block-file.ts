@@ -1,7 +1,7 @@
 // Files made of checksummed, compressed blocks: both files of a part (docs/formats/part.md, "Blocks"). A block is found by
 // a pointer that is kept elsewhere; its checksum covers its offset, so that a block read from a wrong place is noticed.
 import { crc32, constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
-import { assert, mib, TimbalaError } from '../../base/index.ts';
+import { assert, hasCode, mib, TimbalaError } from '../../base/index.ts';
 import type { Disk, DiskFile } from '../../ports/index.ts';
 import type { LazyFile, PartCaches } from './block-cache.ts';
 
@@ -173,9 +173,19 @@ export class BlockFile implements LazyFile {
   /** Bytes as they lie; throws PART_CORRUPT where the file ends before. */
   readBytes(offset: number, count: number): Uint8Array<ArrayBuffer> {
     const bytes = new Uint8Array(count);
-    const read = this.caches.open(this).read(bytes, offset);
+    const read = this.#read(bytes, offset);
     if (read < count) throw this.corrupt(offset, `${count} bytes expected, the file ends after ${read}`);
     return bytes;
+  }
+
+  #read(bytes: Uint8Array, offset: number): number {
+    try {
+      return this.caches.open(this).read(bytes, offset);
+    } catch (error) {
+      // What a disk can't read is damaged too, whatever it calls it.
+      if (hasCode(error, 'DISK_IO')) this.caches.onCorrupt(this.path);
+      throw error;
+    }
   }
 
   /** The payload of a block of this kind. */
@@ -216,6 +226,7 @@ export class BlockFile implements LazyFile {
   }
 
   corrupt(offset: number, what: string, cause?: unknown): TimbalaError {
+    this.caches.onCorrupt(this.path);
     const where = `${this.path}, offset ${offset}`;
     const consequence = 'the part cannot be read there; restore it from a replica or a backup';
     return new TimbalaError('PART_CORRUPT', `${where}: ${what}; ${consequence}`, { cause });

@@ -46,13 +46,14 @@ export class CatalogVersions {
     this.#deleteUnused();
   }
 
-  serve(channel: Channel): () => void {
+  serve(channel: Channel, onSuspect: (partId: number) => void): () => void {
     const handlers: Served<KeeperForReader> = {
       hello: () => this.#current,
       inUse: ({ oldestVersion }) => {
         reader.oldestVersion = oldestVersion;
         this.#deleteUnused();
       },
+      suspect: ({ partId }) => onSuspect(partId),
     };
     const peer = new RpcPeer<ReaderForKeeper>(channel, handlers);
     const reader: Reader = { peer, oldestVersion: this.#current.version };

@@ -22,7 +22,6 @@ import {
   openPart,
   type Part,
   PartCaches,
-  partitionOf,
   type PartOptions,
   type SeriesSource,
   writePart,
@@ -30,15 +29,25 @@ import {
 import type { Catalog, FlushRequest, KeeperForLane, LaneForKeeper, Policy, Served } from '../protocol.ts';
 import { decideRetention } from '../retention/retention.ts';
 import { decodeSelectors } from '../selectors.ts';
-import { DropIndex, TombstoneIndex } from '../tombstones.ts';
-import { catalogWindows, type Window } from '../windows.ts';
+import { StateFiles } from '../state/state-files.ts';
+import { renewStore } from '../state/store-identity.ts';
+import { TombstoneIndex } from '../tombstones.ts';
+import { alignedWindow, catalogWindows, type Window } from '../windows.ts';
 import { CatalogVersions, partPath } from './catalog.ts';
 import { FlushSource } from './flush-source.ts';
+import { PartChecks } from './part-checks.ts';
+import { PartitionDrops } from './partition-drops.ts';
+import { isNameAside, isSetAside, setAside } from './quarantine.ts';
 
 export interface KeeperOptions extends StoragePorts {
   readonly retention: Retention;
   /** One per lane. */
   readonly lanes: readonly Channel[];
+  /**
+   * The node is a member of a cluster. A damaged part then makes the directory another store, without the part: peers fill it
+   * in. And retention by size only tells how far it wishes to go: the cluster decides.
+   */
+  readonly isReplica?: boolean;
   /** The process must end: what is committed is unknown. */
   readonly onFatal: (error: unknown) => void;
 }
@@ -47,8 +56,6 @@ const maintenanceIntervalMs = 15 * secondMs;
 const mergeCacheBytes = 32 * mib;
 /** The share of the free space that a merge may take: the log needs room as well. */
 const freeShareMax = 0.8;
-/** A part is rewritten for drops alone where they hide so much of it. */
-const droppedShareMin = 0.1;
 /** zstd's level by part level: flushed parts are short-lived and hold up the lane; large ones stay for years. */
 const compressionLevels = [1, 6, 6, 6];
 
@@ -63,10 +70,11 @@ export class Keeper {
   readonly #lanes: readonly RpcPeer<LaneForKeeper>[];
   /** When each part was first seen by this process, by monotonic time. */
   readonly #seenMs = new Map<number, number>();
-  /** Samples of a part that drops hide, as of the drop with this number. */
-  readonly #droppedCounts = new Map<number, { readonly seq: number; readonly samplesCount: number }>();
-  /** Inputs of merges that met damage. */
-  readonly #damagedIds = new Set<number>();
+  readonly #drops: PartitionDrops;
+  readonly #checks: PartChecks;
+  /** Told the wish of retention by size. */
+  readonly #floorListeners: ((floorMs: number) => void)[] = [];
+  #sizeFloorMs = Number.NEGATIVE_INFINITY;
   #jobs: Promise<unknown> = Promise.resolve();
   #timer: Timer | undefined;
   #closing = false;
@@ -92,6 +100,7 @@ export class Keeper {
     this.#startedMs = options.clock.monotonicMs();
     this.#nextPartId = manifest.state.nextPartId;
     this.#kernel = new PagesKernel(options.modules.pages);
+    this.#drops = new PartitionDrops(options.disk, this.#kernel, manifest.state);
     this.#catalog = new CatalogVersions(options.disk, options.log, this.#catalogContent());
     this.#lanes = options.lanes.map((channel) => {
       const handlers: Served<KeeperForLane> = {
@@ -104,11 +113,19 @@ export class Keeper {
       };
       return new RpcPeer<LaneForKeeper>(channel, handlers);
     });
+    this.#checks = new PartChecks({
+      disk: options.disk,
+      clock: options.clock,
+      log: options.log,
+      pages: options.modules.pages,
+      parts: () => manifest.state.parts,
+      onDamaged: (part, reason) => this.#onDamaged(part, reason),
+    });
     this.#schedule(maintenanceIntervalMs);
   }
 
   serve(reader: Channel): () => void {
-    return this.#catalog.serve(reader);
+    return this.#catalog.serve(reader, (partId) => this.#checks.suspect(partId));
   }
 
   // Jobs follow each other; each is synchronous or gives way between its parts.
@@ -265,19 +282,20 @@ export class Keeper {
   /** Retention, then at most one merge. True where a merge was made: there may be more to do. */
   #maintain(eager: boolean): boolean {
     this.#applyRetention();
+    this.#wishForSpace();
     this.#forgetDrops();
     const nowMs = this.#options.clock.nowMs();
     const monotonicMs = this.#options.clock.monotonicMs();
     const { parts, tombstones } = this.#manifest.state;
     const plan = planMerge({
-      parts: [...parts.values()].filter(({ id }) => !this.#damagedIds.has(id)),
+      parts: [...parts.values()].filter(({ id }) => !this.#checks.isDamaged(id) && !this.#checks.isSuspect(id)),
       nowMs,
       ageMs: ({ id }) => monotonicMs - (this.#seenMs.get(id) ?? this.#startedMs),
       eager,
       // Inputs and output are on disk together.
       bytesMax: Math.min(mergeBytesMax, this.#options.disk.freeBytes() * freeShareMax),
       mustRewrite: (part) =>
-        this.#isMostlyDropped(part, eager) ||
+        this.#drops.isMostlyDropped(part, eager) ||
         [...tombstones.values()].some(
           ({ seq, startMs, endMs }) => seq > part.tombstoneSeq && startMs <= part.maxTimeMs && endMs >= part.minTimeMs,
         ),
@@ -307,7 +325,7 @@ export class Keeper {
       const source = mergeParts(opened, {
         horizonMs,
         ...(tombstones.isEmpty ? {} : { deletedIntervals: (labels, own) => tombstones.intervals(own, labels) }),
-        ...(this.#manifest.state.drops.size === 0 ? {} : { isDropped: this.#dropLookup() }),
+        ...(this.#manifest.state.drops.size === 0 ? {} : { isDropped: this.#drops.lookup() }),
       });
       const part = this.#writePart(window, source, this.#manifest.state.tombstoneSeq);
       if (part) add.push(part);
@@ -315,8 +333,8 @@ export class Keeper {
       this.#commit({ add, remove: inputs.map(({ id }) => id) });
     } catch (error) {
       this.#removeFailed(add);
-      // Left alone from now on: queries of their time say what is wrong with them, and other merges go on.
-      if (hasCode(error, 'PART_CORRUPT')) for (const { id } of inputs) this.#damagedIds.add(id);
+      // The damaged one is left alone from now on: queries of its time say what is wrong with it, and other merges go on.
+      if (hasCode(error, 'PART_CORRUPT')) for (const { id } of inputs) this.#checks.suspect(id);
       throw error;
     } finally {
       for (const part of opened) part.close();
@@ -326,37 +344,6 @@ export class Keeper {
     const [output] = add;
     const fields = { inputs: inputs.map(({ id }) => id), output: output?.id, windowLevel: window.level, durationMs };
     log.info('parts-merged', { ...fields, sizeBytes: output?.sizeBytes, samplesCount: output?.samplesCount });
-  }
-
-  /** Rewriting for a few series is not worth it; they stay hidden until the part is merged for another reason. */
-  #isMostlyDropped(entry: PartEntry, eager: boolean): boolean {
-    const { drops, tombstoneSeq } = this.#manifest.state;
-    const pending = new DropIndex(drops.values(), entry.tombstoneSeq);
-    if (pending.isEmpty) return false;
-    let known = this.#droppedCounts.get(entry.id);
-    if (known?.seq !== tombstoneSeq) {
-      const part = openPart(this.#options.disk, partPath(entry.id), this.#kernel, new PartCaches({ bytesMax: mib }));
-      try {
-        const dropped = part.digests().filter(({ partition }) => pending.has(partition));
-        known = { seq: tombstoneSeq, samplesCount: dropped.reduce((sum, { count }) => sum + count, 0) };
-        this.#droppedCounts.set(entry.id, known);
-      } finally {
-        part.close();
-      }
-    }
-    return known.samplesCount > (eager ? 0 : droppedShareMin * entry.samplesCount);
-  }
-
-  #dropLookup(): (fingerprint: Uint8Array, tombstoneSeq: number) => boolean {
-    const indexes = new Map<number, DropIndex>();
-    return (fingerprint, tombstoneSeq) => {
-      let index = indexes.get(tombstoneSeq);
-      if (!index) {
-        index = new DropIndex(this.#manifest.state.drops.values(), tombstoneSeq);
-        indexes.set(tombstoneSeq, index);
-      }
-      return index.has(partitionOf(fingerprint));
-    };
   }
 
   #drop(partitions: Uint16Array): { catalogVersion: number } {
@@ -372,7 +359,7 @@ export class Keeper {
     const removeDrops = [...drops.keys()].filter((seq) => seq <= oldest);
     if (removeDrops.length === 0) return;
     this.#commit({ removeDrops });
-    if (drops.size === 0) this.#droppedCounts.clear();
+    if (drops.size === 0) this.#drops.clear();
   }
 
   /** Everything before is gone, for ever: the cluster's retention has moved on. */
@@ -386,8 +373,9 @@ export class Keeper {
 
   #applyRetention(): void {
     const { parts, sizeHorizonMs, tombstones } = this.#manifest.state;
-    const { clock, retention, log } = this.#options;
-    const decision = decideRetention(parts.values(), retention, clock.nowMs(), sizeHorizonMs);
+    const { clock, retention, log, isReplica } = this.#options;
+    const own = isReplica === true ? { timeMs: retention.timeMs } : retention;
+    const decision = decideRetention(parts.values(), own, clock.nowMs(), sizeHorizonMs);
     const expired = [...tombstones.values()].filter(({ endMs }) => endMs < decision.horizonMs).map(({ seq }) => seq);
     if (decision.obsolete.length === 0 && expired.length === 0) return;
     const remove = decision.obsolete.map(({ id }) => id);
@@ -403,6 +391,24 @@ export class Keeper {
     });
   }
 
+  /** Tells, now and after each change, how far retention by size wishes to go; −∞ where it has no wish. In a cluster only. */
+  watchSizeFloor(listener: (floorMs: number) => void): void {
+    this.#floorListeners.push(listener);
+    listener(this.#sizeFloorMs);
+  }
+
+  /** The start of the oldest window that fits; it never goes back. */
+  #wishForSpace(): void {
+    const { isReplica, retention, clock } = this.#options;
+    if (isReplica !== true || retention.sizeBytes === undefined) return;
+    const { parts, sizeHorizonMs } = this.#manifest.state;
+    const wished = decideRetention(parts.values(), retention, clock.nowMs(), sizeHorizonMs).sizeHorizonMs;
+    const { endMs } = alignedWindow((wished ?? sizeHorizonMs) - 1, 0);
+    if (endMs <= Math.max(this.#sizeFloorMs, Number.MIN_SAFE_INTEGER / 2)) return;
+    this.#sizeFloorMs = endMs;
+    for (const listener of this.#floorListeners) listener(endMs);
+  }
+
   #horizonMs(): number {
     const { retention, clock } = this.#options;
     return Math.max(clock.nowMs() - retention.timeMs, this.#manifest.state.sizeHorizonMs);
@@ -410,6 +416,31 @@ export class Keeper {
 
   #tombstoneIndex(afterSeq = 0): TombstoneIndex {
     return new TombstoneIndex(this.#manifest.state.tombstones.values(), afterSeq);
+  }
+
+  // ---- damage ----
+
+  #onDamaged(part: PartEntry, reason: string): void {
+    const { log, isReplica } = this.#options;
+    log.error('part-damaged', { part: part.id, fromMs: part.minTimeMs, toMs: part.maxTimeMs, reason });
+    if (isReplica !== true) return;
+    this.#exclusive(() => this.#quarantine(part.id, reason)).catch((error: unknown) => {
+      log.error('damaged-part-not-moved', { part: part.id, reason: String(error) });
+    });
+  }
+
+  /**
+   * Without the part the directory lacks what was acknowledged, so it must be another store before: peers then ask others, and
+   * fill it in. Ends the process.
+   */
+  #quarantine(id: number, reason: string): void {
+    const { disk, random, onFatal } = this.#options;
+    if (!this.#manifest.state.parts.has(id)) return;
+    renewStore(new StateFiles(disk, onFatal), random, disk.identity());
+    setAside(disk, id);
+    this.#manifest.commit({ remove: [id] });
+    const consequence = `it is kept as ${partPath(id)}.damaged; started again, this is a new store that its peers fill`;
+    onFatal(new TimbalaError('STORE_DAMAGED', `${reason}; ${consequence}`));
   }
 
   // ---- deletes ----
@@ -476,6 +507,9 @@ export class Keeper {
       partsDeletedTotal: this.#catalog.deletedTotal,
       tombstonesCount: this.#manifest.state.tombstones.size,
       dropsCount: this.#manifest.state.drops.size,
+      partsCheckedTotal: this.#checks.totals.parts,
+      bytesCheckedTotal: this.#checks.totals.bytes,
+      partsDamagedTotal: this.#checks.totals.damaged,
     };
   }
 
@@ -483,6 +517,7 @@ export class Keeper {
   async close(): Promise<void> {
     this.#closing = true;
     this.#timer?.cancel();
+    this.#checks.close();
     await this.#jobs;
     this.#manifest.close();
     for (const lane of this.#lanes) lane.close('the keeper has been closed');
@@ -503,9 +538,14 @@ function concatenate(pieces: readonly Uint8Array[]): Uint8Array {
 function removeUnnamed({ disk, log }: KeeperOptions, manifest: Manifest): void {
   const named = new Set([...manifest.state.parts.keys()].map(String));
   for (const { name } of disk.list('parts')) {
-    if (named.delete(name)) continue;
+    if (named.delete(name) || isNameAside(name)) continue;
     disk.removeTree(`parts/${name}`);
     log.info('unfinished-part-removed', { part: name });
+  }
+  for (const name of named) {
+    if (!isSetAside(disk, Number(name))) continue;
+    manifest.commit({ remove: [Number(name)] });
+    named.delete(name);
   }
   const [missing] = named;
   if (missing === undefined) return;

@@ -57,9 +57,6 @@ export class PartWriter {
     this.#timelines = new TimelineWriter(endMs - startMs, kernel, this.#pages, this.#index);
     const stripesCount = Math.ceil((endMs - startMs) / this.#stripeMs);
     this.#tiles = new TileWriter(this.#pages, kernel, stripesCount, contentHashKey);
-    for (const correction of options.digestCorrections ?? []) {
-      this.#digests.add(correction.partition, correction.count, correction.sum);
-    }
   }
 
   /** Samples added so far. */

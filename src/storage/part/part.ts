@@ -41,6 +41,9 @@ export function openPart(disk: Disk, directory: string, kernel: PagesKernel, cac
   }
 }
 
+/** A step of a check holds up its thread for a millisecond or so. */
+const seriesPerStep = 16;
+
 /** An open, immutable part. A series' *position* is its rank in label order: 0 to seriesCount − 1. */
 export class Part {
   readonly directory: string;
@@ -183,25 +186,56 @@ export class Part {
     return findDigests(this.#digests, this.#footer.trees.digests.entriesCount, partitions);
   }
 
-  /** Reads every byte and checks every checksum and every page, and counts the samples; throws PART_CORRUPT. */
+  /** Checks everything; throws PART_CORRUPT. */
   verify(): void {
+    let bytes = 0;
+    for (const read of this.verifying()) bytes += read;
+    assert(bytes <= this.sizeBytes, 'no block is read twice');
+  }
+
+  /**
+   * Checks every checksum and every page, and works out digests and counts again, in steps; each gives the bytes that it has
+   * read for the first time. Throws PART_CORRUPT.
+   */
+  *verifying(): Generator<number, void, undefined> {
     for (const tree of this.#trees) {
-      for (const { file, kind, pointer } of tree.blocks()) file.readBlock(kind, pointer);
+      for (const { file, kind, pointer } of tree.blocks()) {
+        file.readBlock(kind, pointer);
+        yield pointer.bytesCount;
+      }
     }
-    for (const pointer of this.#tiles.frames(this.meta.seriesCount)) this.#pages.readBlock(blockKind.frame, pointer);
-    const samplesCount = this.recomputeDigests().samplesCount;
+    for (const pointer of this.#tiles.frames(this.meta.seriesCount)) {
+      this.#pages.readBlock(blockKind.frame, pointer);
+      yield pointer.bytesCount;
+    }
+    const { digests, samplesCount } = yield* this.#recomputing();
     if (samplesCount !== this.meta.samplesCount) {
       throw this.#pages.corrupt(0, `${samplesCount} samples, meta.json says ${this.meta.samplesCount}`);
     }
+    const stored = this.digests();
+    const isEqual = ({ partition, count, sum }: PartitionDigest, index: number): boolean =>
+      stored[index]?.partition === partition && stored[index].count === count && stored[index].sum === sum;
+    if (stored.length !== digests.length || !digests.every(isEqual)) {
+      throw this.#pages.corrupt(0, 'the digests of its pages are not those that it says');
+    }
   }
 
-  /** Digests of what the pages hold, whatever the part says; corrections are not in them. */
+  /** Digests of what the pages hold, whatever the part says. */
   recomputeDigests(): { readonly digests: PartitionDigest[]; readonly samplesCount: number } {
+    const steps = this.#recomputing();
+    for (;;) {
+      const step = steps.next();
+      if (step.done) return step.value;
+    }
+  }
+
+  *#recomputing(): Generator<number, { digests: PartitionDigest[]; samplesCount: number }, undefined> {
     const kernel = this.#kernel;
     const table = new DigestTable();
     const samples = new SampleBuffer();
     let samplesCount = 0;
     for (let position = 0; position < this.meta.seriesCount; position++) {
+      if (position % seriesPerStep === seriesPerStep - 1) yield 0;
       samples.clear();
       this.read(position, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY, samples);
       const fingerprint = this.fingerprint(position);

@@ -35,8 +35,6 @@ export interface PartOptions {
   readonly contentHashKey: Uint8Array;
   /** zstd's level for pages and index; 1 is quick, 3 the default, 6 to 9 suits large parts that are seldom rewritten. */
   readonly compressionLevel?: number;
-  /** Added to the digests of what is written: the difference that replaced values in older parts make. */
-  readonly digestCorrections?: readonly PartitionDigest[];
 }
 
 /** What a part says of itself (meta.json). */
@@ -70,7 +68,6 @@ export interface PartSummary {
 /** Count and 128-bit sum of the sample hashes of one partition (docs/formats/digests.md), sums modulo 2¹²⁸. */
 export interface PartitionDigest {
   readonly partition: number;
-  /** Negative only in corrections. */
   readonly count: number;
   readonly sum: bigint;
 }

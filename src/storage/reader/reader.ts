@@ -54,6 +54,8 @@ export class Reader {
   readonly #inUse = new Map<number, number>();
   #catalog: Catalog;
   #reportedVersion = 0;
+  /** Parts that the keeper was told of. */
+  readonly #suspects = new Set<number>();
   #breathedMs = 0;
   #waiting: { readonly version: number; resolve(): void }[] = [];
   #fingerprints = new WeakMap<Labels, Uint8Array>();
@@ -83,7 +85,7 @@ export class Reader {
     this.#keeper = keeper;
     this.#catalog = catalog;
     this.#kernel = new PagesKernel(options.modules.pages);
-    this.#caches = new PartCaches(options.caches);
+    this.#caches = new PartCaches({ ...options.caches, onCorrupt: (path) => this.#suspect(path) });
     this.lane = new RpcPeer<LaneForReader>(options.lane);
     this.#reportVersions();
   }
@@ -140,11 +142,24 @@ export class Reader {
   /** Throws PART_CORRUPT. */
   part(entry: PartEntry): Part {
     let part = this.#parts.get(entry.id);
-    if (!part) {
-      part = openPart(this.#options.disk, `parts/${entry.id}`, this.#kernel, this.#caches);
-      this.#parts.set(entry.id, part);
+    if (part) return part;
+    const directory = `parts/${entry.id}`;
+    try {
+      part = openPart(this.#options.disk, directory, this.#kernel, this.#caches);
+    } catch (error) {
+      this.#suspect(`${directory}/`);
+      throw error;
     }
+    this.#parts.set(entry.id, part);
     return part;
+  }
+
+  /** Lets the keeper look at a part of which something could not be read. */
+  #suspect(path: string): void {
+    const id = Number(/^parts\/(\d+)\//.exec(path)?.[1]);
+    if (this.#suspects.has(id)) return;
+    this.#suspects.add(id);
+    this.#keeper.notify('suspect', { partId: id });
   }
 
   get knownHeadIds(): number[] {

@@ -52,6 +52,9 @@ type KeeperMethods = {
   readonly applyRules: (rules: readonly DeleteRuleRequest[]) => void;
 };
 
+/** Served by the protocols' thread to the keeper. */
+type WishMethods = { readonly sizeFloor: (argument: { readonly floorMs: number }) => void };
+
 interface OfScope {
   readonly scope: PairScope;
   readonly range: FingerprintRange;
@@ -142,14 +145,27 @@ export function serveReplicaKeeper(channel: Channel, keeper: ReplicaKeeper): voi
     dropBefore: ({ horizonMs }) => keeper.dropBefore(horizonMs),
     applyRules: (rules) => keeper.applyRules(rules),
   };
-  void new RpcPeer(channel, handlers);
+  const peer = new RpcPeer<WishMethods>(channel, handlers);
+  keeper.watchSizeFloor((floorMs) => peer.notify('sizeFloor', { floorMs }));
 }
 
 export function connectReplicaKeeper(channel: Channel): ReplicaKeeper {
-  const peer = new RpcPeer<KeeperMethods>(channel);
+  let floorMs = Number.NEGATIVE_INFINITY;
+  const listeners: ((floorMs: number) => void)[] = [];
+  const handlers: Served<WishMethods> = {
+    sizeFloor: (wish) => {
+      floorMs = wish.floorMs;
+      for (const listener of listeners) listener(floorMs);
+    },
+  };
+  const peer = new RpcPeer<KeeperMethods>(channel, handlers);
   return {
     dropBefore: (horizonMs) => peer.call('dropBefore', { horizonMs }),
     applyRules: (rules) => peer.call('applyRules', rules),
+    watchSizeFloor: (listener) => {
+      listeners.push(listener);
+      listener(floorMs);
+    },
   };
 }
 

@@ -42,6 +42,7 @@ export interface ReplicaLane {
 export interface ReplicaKeeper {
   dropBefore(horizonMs: number): Promise<void>;
   applyRules(rules: readonly DeleteRuleRequest[]): Promise<void>;
+  watchSizeFloor(listener: (floorMs: number) => void): void;
 }
 
 export interface ReplicaReader {
@@ -74,6 +75,7 @@ export class ReplicaStore {
   #ready: Promise<Float64Array> | undefined;
   #position = 0;
   #recoveredPosition = 0;
+  #sizeFloorMs = Number.NEGATIVE_INFINITY;
   #dropping: { readonly partitions: Set<number>; readonly done: Promise<void> } | undefined;
   #onLogCut: (() => Uint8Array) | undefined;
   #logCutSet: () => void = () => undefined;
@@ -82,6 +84,7 @@ export class ReplicaStore {
   constructor(options: ReplicaStoreOptions) {
     this.id = options.id;
     this.#options = options;
+    options.keeper.watchSizeFloor((floorMs) => (this.#sizeFloorMs = floorMs));
   }
 
   get isReady(): boolean {
@@ -190,6 +193,11 @@ export class ReplicaStore {
     await new Promise<void>((resolve) => clock.setTimer(dropLingerMs, resolve));
     this.#dropping = undefined;
     await refusing(() => lane.dropPartitions(Uint16Array.from(partitions).sort()));
+  }
+
+  /** The start of the oldest window for which the node's limit by size leaves room; −∞ where it has dropped nothing for it. */
+  get sizeFloorMs(): number {
+    return this.#sizeFloorMs;
   }
 
   dropBefore(horizonMs: number): Promise<void> {
