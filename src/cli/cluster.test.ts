@@ -5,7 +5,15 @@ import { test } from 'node:test';
 import { yearMs } from '../base/index.ts';
 import { runClusterCommand, statusText } from './cluster.ts';
 
-const member = { address: 'a:7947', store: 's', state: 'active', zone: '', weight: 1_000, isSelf: false } as const;
+const member = {
+  address: 'a:7947',
+  store: 's',
+  state: 'active',
+  zone: '',
+  weight: 1_000,
+  isSelf: false,
+  mayHoldAlone: false,
+} as const;
 const nobody = { members: [], losses: [], underWay: [], gossip: [], connections: [] };
 
 test('the status names members, what is under way, and lost stores', () => {

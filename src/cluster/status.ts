@@ -8,6 +8,8 @@ export interface MemberStatus extends Pick<Member, 'name' | 'address' | 'store' 
   readonly isSelf: boolean;
   /** Gossip's opinion; undefined where there is none. */
   readonly isAlive: boolean | undefined;
+  /** It is or was the only active member, and others may lack what it holds: no query does without it. */
+  readonly mayHoldAlone: boolean;
 }
 
 export interface LossStatus {
@@ -73,6 +75,7 @@ export function clusterStatus(
     weight: member.weight,
     isSelf: member.name === name && member.store === store.id,
     isAlive: member.name === name ? true : isAlive(member.name),
+    mayHoldAlone: member.alone > 0,
   }));
   const losses = record.losses.map((loss) => {
     const waitsFor = record.members.filter(({ cleared }) => !cleared.includes(loss)).map((member) => member.name);
@@ -120,7 +123,9 @@ function underWay(status: Omit<ClusterStatus, 'underWay'>, isReplayed: boolean):
   const named = (names: readonly NodeName[]): string =>
     names.map((name) => (isDead(name) ? `${name} (believed dead)` : name)).join(', ');
   if (!isReplayed) lines.push('this node replays its log');
-  for (const { name, state, isSelf } of members) {
+  for (const { name, state, isSelf, mayHoldAlone } of members) {
+    if (mayHoldAlone && members.length > 1)
+      lines.push(`${name} was alone: queries need it until others hold what it holds`);
     if (state === 'joining') lines.push(`${name} joins: waits until two active members have stored its entry`);
     if (state !== 'leaving') continue;
     const what = isSelf ? `: ${partitions.held} partitions still held here, ${status.marks.marksCount} marks` : '';

@@ -23,7 +23,7 @@ function listen(port: number): Promise<Server | undefined> {
 }
 
 /** A port for gossip that was free a moment ago, as was the next one, which the peer protocol takes. */
-async function freeGossipPort(): Promise<number> {
+export async function freeGossipPort(): Promise<number> {
   for (;;) {
     const port = gossipPortMin + 2 * Math.floor(Math.random() * ((gossipPortMax - gossipPortMin) / 2));
     const servers = await Promise.all([listen(port), listen(port + 1)]);
