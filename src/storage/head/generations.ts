@@ -30,6 +30,8 @@ export interface Generation {
 
 /** A new head replaces one of whose series so many have no samples left: only a new head gives a registry's memory back. */
 const deadSeriesShareMax = 1 / 3;
+/** ...and whose registry has grown to this share of its memory: before, there is little to give back... */
+const registryShareMin = 1 / 64;
 /** ...or whose registry alone takes this share of its memory while dead series are not negligible. */
 const registryShareMax = 0.6;
 
@@ -88,15 +90,18 @@ export class Generations {
 
   /**
    * Starts a new head where the present one is mostly dead series. At most two heads live, so that memory stays bounded.
-   * The caller must forget the references of the old one. Nothing happens while one of its generations is active. Series that
-   * passed through since the last call (a coordinator's, of other nodes) are not dead.
+   * The caller must forget the references of the old one, and peers theirs: connections begin anew with all definitions. Nothing happens while one of its generations is active. Series that
+   * passed through since the last call (to other nodes) are not dead.
    */
   replaceHeadIfDead(): boolean {
     const { head } = this.current;
     const { registryBytes, bytesMax } = head.stats();
     const dead = head.deadSeriesShare();
     head.clearPassing();
-    const worthwhile = dead > deadSeriesShareMax || (registryBytes > registryShareMax * bytesMax && dead > 0.1);
+    const registryShare = registryBytes / bytesMax;
+    const worthwhile =
+      (dead > deadSeriesShareMax && registryShare > registryShareMin) ||
+      (dead > 0.1 && registryShare > registryShareMax);
     const inUse = this.#live.some((generation) => generation.active);
     if (!worthwhile || inUse || this.#heads.length > 1) return false;
     this.#addHead();

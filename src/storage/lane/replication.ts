@@ -213,6 +213,7 @@ export class LaneReplication {
       staged.samplesEnd.set(samplesEnd);
       for (let i = 0; i < timestampsMs.length; i++) staged.timestampsMs[i] = BigInt(timestampsMs[i] as number);
       staged.valueBits.set(new BigUint64Array(values.buffer, values.byteOffset, values.length));
+      live.head.markPassing();
       return encodeStaged(live, refs, timestampsMs.length);
     });
   }
