@@ -2,7 +2,7 @@
 // here is never the query's: whoever asked reads samples instead, and meets what is wrong with the query then.
 import { present, TimbalaError } from '../../base/index.ts';
 import { Annotations } from '../annotations.ts';
-import { fold, partialAccumulatorOf } from '../operators/aggregation.ts';
+import { Folding, partialAccumulatorOf } from '../operators/aggregation.ts';
 import type { BuildContext } from '../operators/build.ts';
 import { evaluateScalar } from '../operators/build-scalar.ts';
 import { type Evaluation, Row, type SourcedSeries, type VectorOperator } from '../operators/operator.ts';
@@ -19,14 +19,16 @@ import { findPushable, type Pushable, stepsWithin } from './pushable.ts';
 import { isFolding, sourcedInput } from './sourced-input.ts';
 
 /**
- * Answers what `encodeFragmentRequest` asked, as `decodeFragment` reads it. Throws FRAGMENT_UNKNOWN where this version would not
- * evaluate it, PARTIAL_INEXACT where the parts could not be put together, FRAGMENT_TOO_LARGE, and all that queries do.
+ * Answers what `encodeFragmentRequest` asked, as `decodeFragment` reads it. `pause` is asked after every series whether others
+ * are to have the thread for a while. Throws FRAGMENT_UNKNOWN where this version would not evaluate it, PARTIAL_INEXACT where
+ * the parts could not be put together, FRAGMENT_TOO_LARGE, and all that queries do.
  */
 export async function evaluateFragment(
   encoded: Uint8Array,
   range: { readonly fromMs: number; readonly toMs: number },
   queryable: Pick<Queryable, 'select'>,
   control: QueryControl,
+  pause: () => Promise<void> | undefined = () => undefined,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const request = decodeFragmentRequest(encoded);
   const pushable = locate(request);
@@ -43,7 +45,7 @@ export async function evaluateFragment(
   const context: BuildContext = { text: query.text, evaluation, selectionOf: () => ({ series }), pushed: new Map() };
   const input = sourcedInput(pushable, grid, context);
   const namesTaken = namesTakenFrom(series, input);
-  const partials = partialsOf(pushable, input, grid, context);
+  const partials = await partialsOf(pushable, input, grid, context, pause);
   return encodeFragment({
     firstStep: first,
     stepsCount: end - first,
@@ -84,18 +86,25 @@ function namesTakenFrom(stored: readonly SelectedSeries[], input: VectorOperator
   throw new TimbalaError('PARTIAL_INEXACT', 'series of several metrics may be equal without their names');
 }
 
-function partialsOf(
+async function partialsOf(
   { aggregation }: Pushable,
   input: VectorOperator<SourcedSeries>,
   grid: Grid,
   context: BuildContext,
-): PartialSeries[] {
+  pause: () => Promise<void> | undefined,
+): Promise<PartialSeries[]> {
   const { stepsCount } = grid;
   const { evaluation } = context;
   const { operator } = aggregation;
   if (isFolding(operator)) {
     const make = (groupsCount: number) => partialAccumulatorOf(operator, groupsCount, stepsCount);
-    const { groups, accumulator } = fold(aggregation, input, make, stepsCount, evaluation);
+    const folding = new Folding(aggregation, input, make, stepsCount, evaluation);
+    for (const index of input.series.keys()) {
+      folding.add(index);
+      const paused = pause();
+      if (paused) await paused;
+    }
+    const { groups, accumulator } = folding.finish();
     return groups.map(({ labels, group, firstSeries: { first } }) => ({
       labels,
       first,

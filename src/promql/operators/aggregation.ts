@@ -13,7 +13,7 @@ import {
   SumAccumulator,
   VarianceAccumulator,
 } from './accumulators.ts';
-import { groupSeries } from './grouping.ts';
+import { type Grouping, groupSeries } from './grouping.ts';
 import { type Evaluation, type OutputSeries, Row, type VectorOperator } from './operator.ts';
 import { QuantileAccumulator } from './quantile.ts';
 
@@ -39,7 +39,54 @@ export interface Folded<A extends Accumulator, S extends OutputSeries> {
   readonly accumulator: A;
 }
 
-/** Reads every series of the input once, into the accumulator that is made for the number of groups. */
+/** Folds an input series by series, into the accumulator that is made for the number of groups. */
+export class Folding<A extends Accumulator, S extends OutputSeries> {
+  readonly #input: VectorOperator<S>;
+  readonly #groups: Grouping;
+  readonly #accumulator: A;
+  readonly #dropsName: Uint8Array;
+  readonly #firstOf = new Map<number, S>();
+  readonly #row: Row;
+
+  constructor(
+    node: AggregationNode,
+    input: VectorOperator<S>,
+    makeAccumulator: (groupsCount: number) => A,
+    stepsCount: number,
+    evaluation: Evaluation,
+  ) {
+    this.#input = input;
+    this.#groups = groupSeries(input.series, node.grouping, node.without);
+    const { length } = this.#groups.groups;
+    evaluation.control.addBytes(accumulatorBytes * length * stepsCount);
+    this.#accumulator = makeAccumulator(length);
+    this.#dropsName = new Uint8Array(length);
+    this.#row = new Row(stepsCount);
+  }
+
+  /** Once for each series of the input, in their order. */
+  add(index: number): void {
+    const row = this.#row;
+    this.#input.read(index, row);
+    if (row.presentCount === 0) return;
+    const group = this.#groups.groupOf[index] as number;
+    const series = this.#input.series[index] as S;
+    this.#accumulator.add(group, row);
+    if (!this.#firstOf.has(group)) this.#firstOf.set(group, series);
+    if (series.dropsName) this.#dropsName[group] = 1;
+  }
+
+  finish(): Folded<A, S> {
+    const groups = Array.from(this.#firstOf, ([group, firstSeries]) => ({
+      labels: this.#groups.groups[group] as Labels,
+      dropsName: this.#dropsName[group] === 1,
+      group,
+      firstSeries,
+    }));
+    return { groups, accumulator: this.#accumulator };
+  }
+}
+
 export function fold<A extends Accumulator, S extends OutputSeries>(
   node: AggregationNode,
   input: VectorOperator<S>,
@@ -47,27 +94,9 @@ export function fold<A extends Accumulator, S extends OutputSeries>(
   stepsCount: number,
   evaluation: Evaluation,
 ): Folded<A, S> {
-  const { groups, groupOf } = groupSeries(input.series, node.grouping, node.without);
-  evaluation.control.addBytes(accumulatorBytes * groups.length * stepsCount);
-  const accumulator = makeAccumulator(groups.length);
-  const dropsName = new Uint8Array(groups.length);
-  const firstOf = new Map<number, S>();
-  const row = new Row(stepsCount);
-  for (const [index, series] of input.series.entries()) {
-    input.read(index, row);
-    if (row.presentCount === 0) continue;
-    const group = groupOf[index] as number;
-    accumulator.add(group, row);
-    if (!firstOf.has(group)) firstOf.set(group, series);
-    if (series.dropsName) dropsName[group] = 1;
-  }
-  const folded = Array.from(firstOf, ([group, firstSeries]) => ({
-    labels: groups[group] as Labels,
-    dropsName: dropsName[group] === 1,
-    group,
-    firstSeries,
-  }));
-  return { groups: folded, accumulator };
+  const folding = new Folding(node, input, makeAccumulator, stepsCount, evaluation);
+  for (const index of input.series.keys()) folding.add(index);
+  return folding.finish();
 }
 
 /** `quantiles`: φ at each step, for `quantile` alone. */

@@ -6,18 +6,31 @@ import { evaluateFragment, LimitedQueryControl } from '../../promql/index.ts';
 import { type FragmentEvaluator, PairReader, Reader, serveReplicaReader } from '../../storage/index.ts';
 import { type RoleContext, storagePorts, type StorageStart } from './role.ts';
 
-/** Nothing else is read here meanwhile; whoever asked reads samples then, in pieces. */
-const fragmentTimeMaxMs = 5 * secondMs;
+/** Of one fragment; whoever asked reads samples then, in pieces. */
+const fragmentTimeMaxMs = 10 * secondMs;
+/** How long a fragment may keep others waiting. */
+const fragmentSliceMs = 10;
 
 function fragmentEvaluator(clock: Clock): FragmentEvaluator {
   return (encoded, range, session, control) => {
     const endMs = clock.monotonicMs() + fragmentTimeMaxMs;
     const limits = new LimitedQueryControl({ state: () => (clock.monotonicMs() > endMs ? 'timeout' : 'run') });
-    return evaluateFragment(encoded, range, session, {
+    const limited = {
       check: () => limits.check(),
-      addSamples: (count) => limits.addSamples(count),
-      addBytes: (count) => control.addBytes(count),
-    });
+      addSamples: (count: number) => limits.addSamples(count),
+      addBytes: (count: number) => control.addBytes(count),
+    };
+    let sliceEndMs = clock.monotonicMs() + fragmentSliceMs;
+    const pause = (): Promise<void> | undefined => {
+      if (clock.monotonicMs() < sliceEndMs) return undefined;
+      return new Promise((resolve) =>
+        clock.setTimer(0, () => {
+          sliceEndMs = clock.monotonicMs() + fragmentSliceMs;
+          resolve();
+        }),
+      );
+    };
+    return evaluateFragment(encoded, range, session, limited, pause);
   };
 }
 
