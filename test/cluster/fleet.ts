@@ -8,12 +8,15 @@ import type { ClusterStatus } from '../../src/cluster/index.ts';
 import { encodeWriteRequest, wrapSnappy } from '../../src/wire/index.ts';
 import { type LaunchOptions, ServerProcess } from '../support/processes.ts';
 import { repositoryRoot } from '../support/servers.ts';
+import type { Journal } from './journal.ts';
 import type { Cut, Machine, MachineRoom } from './machines.ts';
 
 const httpPort = 9080;
 const gossipPort = 7946;
 const statusTimeoutMs = 5_000;
 const pollMs = 200;
+/** Between two words about what is waited for. */
+const tellingMs = 15_000;
 
 /** serving: all is promised. full: it answers and hears, but stores nothing. isolated: reached by the test only. out: nothing. */
 export type Condition = 'serving' | 'full' | 'isolated' | 'out';
@@ -168,13 +171,15 @@ export class Fleet {
   /** All that were ever made, those that left too. */
   readonly nodes: FleetNode[] = [];
   readonly #room: MachineRoom;
+  readonly #journal: Journal;
   readonly #peers: readonly string[];
   /** Stores given up and not made good for yet: each may hold what is nowhere else. */
   #unhealedCount = 0;
 
   /** The first three machines are everybody's `--peers`. */
-  constructor(room: MachineRoom, machines: readonly Machine[]) {
+  constructor(room: MachineRoom, journal: Journal, machines: readonly Machine[]) {
     this.#room = room;
+    this.#journal = journal;
     this.#peers = machines.slice(0, 3).map(({ address }) => `${address}:${gossipPort}`);
     for (const [index, machine] of machines.entries()) this.nodes.push(new FleetNode(index, machine, this.#peers));
   }
@@ -220,19 +225,23 @@ export class Fleet {
    */
   async whole(goal: Goal, timeoutMs: number): Promise<number> {
     const startedMs = performance.now();
-    for (;;) {
+    for (let toldMs = startedMs; ; await sleep(pollMs)) {
       const statuses = await Promise.all(
         this.members.map((node) => node.status().catch((error: unknown) => `${node.name}: ${String(error)}`)),
       );
       const missing = this.#missing(statuses, goal);
-      if (missing === undefined) return performance.now() - startedMs;
-      if (performance.now() - startedMs > timeoutMs) {
+      const nowMs = performance.now();
+      if (missing === undefined) return nowMs - startedMs;
+      const isTooLate = nowMs - startedMs > timeoutMs;
+      if (isTooLate || nowMs - toldMs > tellingMs) {
+        toldMs = nowMs;
         const said = statuses.map((status) =>
-          typeof status === 'string' ? status : [status.name, ...status.underWay].join('\n  '),
+          typeof status === 'string' ? status : [status.name, ...status.underWay].join('\n    '),
         );
-        throw new Error(`not whole after ${timeoutMs} ms: ${missing}\n${said.join('\n')}`);
+        const text = `not ${goal} after ${Math.round(nowMs - startedMs)} ms: ${missing}\n  ${said.join('\n  ')}`;
+        if (isTooLate) throw new Error(text);
+        this.#journal.note(text);
       }
-      await sleep(pollMs);
     }
   }
 

@@ -53,7 +53,7 @@ export class Stage {
     const machines = Array.from({ length: nodesCount }, (_, index) =>
       room.machine(index, index === smallDisk ? smallDiskBytes : undefined),
     );
-    this.fleet = new Fleet(room, machines);
+    this.fleet = new Fleet(room, this.journal, machines);
     const writer = (name: string, home: FleetNode | undefined, isLive: boolean): Writer =>
       new Writer(
         {
