@@ -93,11 +93,16 @@ export const checkRequest = struct({
   windowStartMs: optional(integer),
   fromMs: optional(integer),
   toMs: optional(integer),
+  /** Nothing marks what is compared: who is asked marks what differs, and sends what the other one lacks. */
+  isAudit: boolean,
   digests: list(struct({ partition: uvarint, samplesCount: uvarint, sum: uint128 })),
 });
 
-/** What the owner finds, in the order of the request. */
-export const checkReply = struct({ findings: list(word('equal', 'differs', 'empty', 'leased')) });
+/**
+ * What the owner finds, in the order of the request. `empty`: it holds nothing; `more`: it holds more, and has a mark by which
+ * it will send that; `leased`: another node fills the partition now.
+ */
+export const checkReply = struct({ findings: list(word('equal', 'differs', 'empty', 'more', 'leased')) });
 
 export type Finding = Encoded<typeof checkReply>['findings'][number];
 
@@ -115,16 +120,10 @@ export const compareReply = struct({
 });
 
 export const copyRequest = struct({
-  partition: uvarint,
   reason,
-  /** Ends a comparison: what differed was sent, others may compare. */
-  isLast: boolean,
+  /** Partitions of which all was sent: others may fill them. */
+  ended: list(uvarint),
 });
-
-/** `page`: of the payloads of a single fingerprint the one to be given. */
-export const pullRequest = struct({ scope, range, page: uvarint, reason });
-/** Incomplete: too much for one frame, to be asked for by smaller ranges, or of a single fingerprint by pages. */
-export const pullReply = struct({ isComplete: boolean });
 
 export const writeRequest = struct({
   /** The receiver owns none of it: it may refuse when busy. */

@@ -11,7 +11,15 @@ import type { PlanInput, ReadPlan } from './read/index.ts';
 import { type ClusterRead, type ReadCounters, Reader, type ReadOptions, type ReadStream } from './read/index.ts';
 import { Dropper } from './rebalance/index.ts';
 import type { ClusterRecord } from './record/index.ts';
-import { Backoff, createRepairCounters, Pacer, RepairAnswerer, type RepairCounters, Repairer } from './repair/index.ts';
+import {
+  Backoff,
+  createRepairCounters,
+  Leases,
+  Pacer,
+  RepairAnswerer,
+  type RepairCounters,
+  Repairer,
+} from './repair/index.ts';
 import { type WriteCounters, Writer } from './replicate/index.ts';
 import { NodeState } from './state.ts';
 import { clusterStatus, type ClusterStatus, type Liveness } from './status.ts';
@@ -107,8 +115,9 @@ export class ClusterNode {
       counters: this.#repairCounters,
       pacer: this.#pacer,
     };
-    void new RepairAnswerer(this.state, this.#exchange, this.#repairCounters, timing.leaseMs);
-    this.repairer = new Repairer(context, this.#backoff, () => random.float());
+    const leases = new Leases(clock, timing.leaseMs);
+    void new RepairAnswerer(this.state, this.#exchange, this.#repairCounters, leases);
+    this.repairer = new Repairer(context, this.#backoff, leases, () => random.float());
     this.dropper = new Dropper(this.state, timing);
   }
 

@@ -105,9 +105,9 @@ export class MarkLayer {
     this.lists[partition] = notMarked;
   }
 
-  *partitions(): Generator<number> {
+  *partitions(from = 0): Generator<number> {
     // Read anew at each step: slots may come while somebody iterates.
-    for (let partition = 0; partition < this.lists.length; partition++) {
+    for (let partition = from; partition < this.lists.length; partition++) {
       if (this.lists[partition] !== notMarked) yield partition;
     }
   }

@@ -192,11 +192,21 @@ export class MarksTable {
   }
 
   *all(): Generator<ScopedMark> {
-    for (const layer of this.#layers()) yield* this.#marksIn(layer);
+    for (const { windowStartMs } of this.layers()) yield* this.marksIn(windowStartMs);
   }
 
-  *#marksIn(layer: MarkLayer): Generator<ScopedMark> {
-    for (const partition of layer.partitions()) yield this.#at(layer, partition);
+  /** Layers that have marks: of whole partitions first (undefined), then by window. */
+  layers(): { readonly windowStartMs: number | undefined; readonly marksCount: number; readonly shape: number }[] {
+    const layers = [...this.#layers()].filter(({ count }) => count > 0);
+    return layers
+      .map(({ windowStartMs, count, shape }) => ({ windowStartMs, marksCount: count, shape }))
+      .sort((a, b) => (a.windowStartMs ?? Number.NEGATIVE_INFINITY) - (b.windowStartMs ?? Number.NEGATIVE_INFINITY));
+  }
+
+  /** The marks of a layer from a partition on, ascending. */
+  *marksIn(windowStartMs: number | undefined, fromPartition = 0): Generator<ScopedMark> {
+    const layer = this.#layerOf(windowStartMs);
+    for (const partition of layer?.partitions(fromPartition) ?? []) if (layer) yield this.#at(layer, partition);
   }
 
   #inRange(fromMs: number, toMs: number): MarkLayer[] {
@@ -208,7 +218,7 @@ export class MarksTable {
 
   /** Marks that stand for anything in the closed range. */
   *inRange(fromMs: number, toMs: number): Generator<ScopedMark> {
-    for (const layer of this.#inRange(fromMs, toMs)) yield* this.#marksIn(layer);
+    for (const { windowStartMs } of this.#inRange(fromMs, toMs)) yield* this.marksIn(windowStartMs);
   }
 
   /** The same for readers. A layer that has not changed since the last call is the same object as then. */

@@ -1,11 +1,11 @@
-// The owner's side of repair: compares digests with those of who asks, takes what it is sent, gives what it is asked for.
-// Everything it says of its own data is synced and of the merged set; what is past retention it neither compares nor gives.
+// The owner's side of repair: compares digests with those of who asks, and takes what it is sent.
+// Everything it says of its own data is synced and of the merged set; what is past retention is not compared.
 import { TimbalaError } from '../../base/index.ts';
 import {
   type Digest,
   digestsMax,
   type NodeName,
-  type SamplesPayload,
+  pairPartition,
   type Scope,
   type StoreId,
   type WindowDigest,
@@ -13,39 +13,47 @@ import {
 } from '../contracts.ts';
 import { ownerToken } from '../decisions.ts';
 import type { Asked, Exchange } from '../exchange.ts';
-import type { CopyReason, Finding } from '../messages.ts';
+import type { Mark } from '../marks/index.ts';
+import type { Finding } from '../messages.ts';
 import type { NodeState } from '../state.ts';
-import { Leases } from './leases.ts';
+import type { Leases } from './leases.ts';
 import {
   type CheckBody,
   checkQuestion,
   type CompareBody,
   compareQuestion,
+  type CopyBody,
   copyQuestion,
   countCopy,
-  type PullBody,
-  pullQuestion,
   type RepairCounters,
 } from './questions.ts';
 
 const empty: Digest = { samplesCount: 0, sum: 0n };
+
+interface Difference {
+  readonly from: NodeName;
+  readonly store: StoreId;
+  readonly partition: number;
+  readonly mark: Mark | undefined;
+  readonly theirs: Digest;
+  readonly ours: Digest;
+}
 
 export class RepairAnswerer {
   readonly #state: NodeState;
   readonly #counters: RepairCounters;
   readonly #leases: Leases;
 
-  constructor(state: NodeState, exchange: Exchange, counters: RepairCounters, leaseMs: number) {
+  constructor(state: NodeState, exchange: Exchange, counters: RepairCounters, leases: Leases) {
     this.#state = state;
     this.#counters = counters;
-    this.#leases = new Leases(state.clock, leaseMs);
+    this.#leases = leases;
     exchange.answer(checkQuestion, async (asked) => ({ body: { findings: await this.#check(asked) } }));
     exchange.answer(compareQuestion, async (asked) => ({ body: { differing: await this.#compare(asked) } }));
     exchange.answer(copyQuestion, async (asked) => {
       await this.#take(asked);
       return { body: {} };
     });
-    exchange.answer(pullQuestion, ({ body }) => this.#give(body));
   }
 
   #demandReady(from: NodeName): void {
@@ -64,11 +72,8 @@ export class RepairAnswerer {
     if (windowStartMs !== undefined && !this.#isCompared(windowStartMs)) return digests.map(() => 'equal');
     const { view } = state;
     // A range with an end says nothing of all that a mark stands for.
-    const versions = digests.map(({ partition }) =>
-      windowStartMs === undefined && toMs !== undefined
-        ? undefined
-        : state.marks.get({ partition, windowStartMs })?.version,
-    );
+    const isAll = windowStartMs !== undefined || toMs === undefined;
+    const marks = digests.map(({ partition }) => (isAll ? state.marks.get({ partition, windowStartMs }) : undefined));
     const own = await state.store.digestsOf(
       Uint32Array.from(digests, ({ partition }) => partition),
       windowStartMs ?? fromMs ?? Number.NEGATIVE_INFINITY,
@@ -77,23 +82,33 @@ export class RepairAnswerer {
     return digests.map((theirs, index) => {
       const ours = own[index] ?? empty;
       const { partition } = theirs;
-      const version = versions[index];
-      if (!state.decisions.confirms(theirs, ours)) return this.#differs(partition, from, ours);
-      if (version !== undefined && state.view === view) {
-        this.#confirm({ partition, windowStartMs }, version, from, store);
+      const mark = marks[index];
+      const isEqual = state.decisions.confirms(theirs, ours);
+      if (!isEqual && body.isAudit) {
+        if (state.isOwner(partition) && !state.marks.isMarked(partition)) state.marks.markPartition(partition);
+        return 'differs';
       }
+      if (!isEqual) return this.#differs({ from, store, partition, mark, theirs, ours });
+      if (mark && state.view === view) this.#confirm({ partition, windowStartMs }, mark.version, from, store);
       // Also where the message that was to end its lease got lost.
       this.#leases.end(partition, from);
       return 'equal';
     });
   }
 
-  #differs(partition: number, from: NodeName, ours: Digest): Finding {
-    if (this.#leases.holder(partition, from, this.#state.view.hash) !== undefined) {
+  #differs({ from, store, partition, mark, theirs, ours }: Difference): Finding {
+    const { name, view } = this.#state;
+    const willSend =
+      mark !== undefined && view.isOwner(from, partition) && !mark.confirmed.includes(ownerToken(from, store));
+    if (willSend && ours.samplesCount > theirs.samplesCount) return 'more';
+    // Both ask each other at this moment: one of them goes first.
+    const goesFirst =
+      ours.samplesCount === theirs.samplesCount && this.#leases.isAsking(from, partition) && name < from;
+    if (goesFirst || this.#leases.holder(partition, from, view.hash) !== undefined) {
       this.#counters.refusedLeased++;
       return 'leased';
     }
-    this.#leases.grant(partition, from, this.#state.view.hash);
+    this.#leases.grant(partition, from, view.hash);
     return ours.samplesCount === 0 ? 'empty' : 'differs';
   }
 
@@ -128,11 +143,7 @@ export class RepairAnswerer {
     return differing;
   }
 
-  async #take({
-    from,
-    body,
-    samples,
-  }: Asked<{ readonly partition: number; readonly reason: CopyReason; readonly isLast: boolean }>): Promise<void> {
+  async #take({ from, body, samples }: Asked<CopyBody>): Promise<void> {
     const state = this.#state;
     this.#leases.heard(from);
     if (samples) {
@@ -140,31 +151,15 @@ export class RepairAnswerer {
       const { dropsCount } = state;
       const pairs = await state.store.append(samples, 'copied');
       state.noteCopied(pairs);
-      state.refuseDropped([body.partition], dropsCount);
+      state.refuseDropped(partitionsOf(pairs), dropsCount);
       countCopy(this.#counters, body.reason, 'Received', samples);
     }
-    if (body.isLast) this.#leases.end(body.partition, from);
+    for (const partition of body.ended) this.#leases.end(partition, from);
   }
+}
 
-  /** All of a range, if one payload holds it; of a single fingerprint one payload after the other. */
-  async #give({ scope, range, page, reason }: PullBody): Promise<{
-    body: { isComplete: boolean };
-    samples?: SamplesPayload | undefined;
-  }> {
-    const isSingle = range.first === range.last;
-    let samples: SamplesPayload | undefined;
-    let count = 0;
-    for await (const payload of this.#state.store.scan(scope, range)) {
-      if (count > page || (count === 1 && !isSingle)) {
-        if (!isSingle) return { body: { isComplete: false } };
-        count++;
-        break;
-      }
-      if (count++ === page) samples = payload;
-    }
-    if (samples) countCopy(this.#counters, reason, 'Sent', samples);
-    return { body: { isComplete: count <= page + 1 }, samples };
-  }
+function* partitionsOf(pairs: Float64Array): Generator<number> {
+  for (const pair of pairs) yield pairPartition(pair);
 }
 
 function differingWindows(

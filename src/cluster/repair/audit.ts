@@ -1,10 +1,12 @@
 // Compares what no mark tells of: the totals of all owned partitions, each once in a period, with an owner chosen at random. A
 // difference (bits that rotted, a bug) becomes a mark. Open windows are left out: writes on their way differ all the time.
-import { errorMessage } from '../../base/index.ts';
+import { dayMs, errorMessage } from '../../base/index.ts';
 import { digestsMax, type NodeName, windowStartOf } from '../contracts.ts';
 import type { Backoff } from './backoff.ts';
 import { OwnerSession, type RepairContext } from './session.ts';
 
+/** What the largest parts cover. */
+const partMsMax = 32 * dayMs;
 /** How many questions of `digestsMax` a period is cut into at least: many, so that each is little work. */
 const turnsOfPeriod = 64;
 
@@ -64,18 +66,27 @@ export class Auditor {
 
   async #compare(owner: NodeName, partitions: readonly number[], toMs: number): Promise<void> {
     const { state, counters } = this.#context;
-    const fromMs = state.comparedFromMs;
+    const fromMs = auditedFrom(state.comparedFromMs, toMs);
     const session = new OwnerSession(this.#context, owner);
     const digests = await state.store.digestsOf(Uint32Array.from(partitions), fromMs ?? Number.NEGATIVE_INFINITY, toMs);
-    const findings = await session.check({ windowStartMs: undefined, fromMs, toMs }, partitions, digests);
+    const findings = await session.check(
+      { windowStartMs: undefined, fromMs, toMs, isAudit: true },
+      partitions,
+      digests,
+    );
     counters.audited += findings.length;
     for (const [index, partition] of partitions.entries()) {
       const finding = findings[index];
       if (finding === 'equal' || finding === 'leased') continue;
-      // Both would find it, each by its own audit; the mark here is enough, since owners that differ send both ways.
+      // What the other one has more, it sends by the mark that the question made there.
       counters.auditsDiffering++;
       state.marks.markPartition(partition);
-      await session.end(partition, 'repair');
     }
   }
+}
+
+/** Rounded up to where the largest parts begin: a part that is compared as a whole need not be read for it. */
+function auditedFrom(comparedFromMs: number | undefined, toMs: number): number | undefined {
+  const roundedMs = Math.ceil((comparedFromMs ?? 0) / partMsMax) * partMsMax;
+  return comparedFromMs === undefined || roundedMs >= toMs ? comparedFromMs : roundedMs;
 }

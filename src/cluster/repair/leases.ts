@@ -1,5 +1,5 @@
 // Who fills which partition here. Several nodes hold what a new owner lacks; the first to compare sends it, and the others are
-// told to come later, so that nothing travels twice.
+// told to come later, so that nothing travels twice. Of two nodes that compare with each other at once one gives way.
 import type { Clock } from '../../ports/index.ts';
 import type { NodeName, RecordHash } from '../contracts.ts';
 
@@ -12,6 +12,8 @@ export class Leases {
   readonly #leases = new Map<number, { readonly to: NodeName; readonly view: RecordHash; readonly sinceMs: number }>();
   /** A holder that is not heard of any more loses its leases. */
   readonly #heardMs = new Map<NodeName, number>();
+  /** Partitions that this node compares with others now. */
+  readonly #asking = new Map<NodeName, ReadonlySet<number>>();
 
   constructor(clock: Clock, idleMs: number) {
     this.#clock = clock;
@@ -37,6 +39,15 @@ export class Leases {
     const lease = this.#leases.get(partition);
     if (lease?.to === to && lease.view === view) return;
     this.#leases.set(partition, { to, view, sinceMs: this.#clock.monotonicMs() });
+  }
+
+  asks(owner: NodeName, partitions: ReadonlySet<number> | undefined): void {
+    if (partitions) this.#asking.set(owner, partitions);
+    else this.#asking.delete(owner);
+  }
+
+  isAsking(owner: NodeName, partition: number): boolean {
+    return this.#asking.get(owner)?.has(partition) ?? false;
   }
 
   end(partition: number, by: NodeName): void {

@@ -10,8 +10,6 @@ import {
   type CopyReason,
   copyRequest,
   nothing,
-  pullReply,
-  pullRequest,
 } from '../messages.ts';
 
 export type CheckBody = Encoded<typeof checkRequest>;
@@ -34,17 +32,13 @@ export const compareQuestion: Question<CompareBody, { readonly differing: readon
   request: compareRequest,
   reply: compareReply,
 };
-export const copyQuestion: Question<
-  { readonly partition: number; readonly reason: CopyReason; readonly isLast: boolean },
-  object
-> = { kind: 'copy', topic: 'copy', request: copyRequest, reply: nothing };
-export type PullBody = Encoded<typeof pullRequest>;
+export type CopyBody = Encoded<typeof copyRequest>;
 
-export const pullQuestion: Question<PullBody, { readonly isComplete: boolean }> = {
-  kind: 'pull',
-  topic: 'pull',
-  request: pullRequest,
-  reply: pullReply,
+export const copyQuestion: Question<CopyBody, object> = {
+  kind: 'copy',
+  topic: 'copy',
+  request: copyRequest,
+  reply: nothing,
 };
 
 type CopyCounters = Record<`${CopyReason}${'Samples' | 'Bytes'}${'Sent' | 'Received'}`, number>;

@@ -1,7 +1,7 @@
 // The asking side of repair with one owner: all answers that it uses come from one store under one view. What it proves, and
 // the repairer lists with a mark: the owner holds, synced and under this view, all that was held here when the session's
 // comparison began. Either the digests were equal, or everything that may have differed was sent.
-import { hasCode, TimbalaError } from '../../base/index.ts';
+import { TimbalaError } from '../../base/index.ts';
 import {
   allFingerprints,
   type Digest,
@@ -10,7 +10,6 @@ import {
   type SamplesPayload,
   type Scope,
   type WindowDigest,
-  windowMs,
 } from '../contracts.ts';
 import { type OwnerToken, ownerToken } from '../decisions.ts';
 import type { Answer, Exchange, Question } from '../exchange.ts';
@@ -18,18 +17,10 @@ import type { CopyReason, Finding } from '../messages.ts';
 import type { NodeState } from '../state.ts';
 import type { ClusterTiming } from '../timing.ts';
 import type { Pacer } from './pacer.ts';
-import {
-  checkQuestion,
-  compareQuestion,
-  copyQuestion,
-  countCopy,
-  pullQuestion,
-  type RepairCounters,
-} from './questions.ts';
+import { checkQuestion, compareQuestion, copyQuestion, countCopy, type RepairCounters } from './questions.ts';
 
-/** What a window holds up to this many samples is sent whole: telling ranges apart would cost more. */
-const wholeSamplesMax = 8192;
 const splitsCount = 16;
+const copiesUnderWayMax = 4;
 
 /** What sessions have in common. */
 export interface RepairContext {
@@ -45,6 +36,8 @@ export interface CheckedRange {
   readonly windowStartMs: number | undefined;
   readonly fromMs: number | undefined;
   readonly toMs: number | undefined;
+  /** Nothing marks it: the owner marks what differs. */
+  readonly isAudit: boolean;
 }
 
 /** A range cut into sixteen. */
@@ -101,34 +94,48 @@ export class OwnerSession {
     return findings;
   }
 
-  /** After a check that found more than equality: sends what the owner lacks, and fetches what an owner lacks here. */
-  async mend(scope: Scope, finding: Finding, reason: CopyReason): Promise<void> {
-    if (finding === 'empty') await this.#pushAll(scope, reason);
-    else if (scope.windowStartMs !== undefined) await this.#mendWindow(scope, scope.windowStartMs, reason);
-    else await this.#mendPartition(scope, reason);
-    await this.end(scope.partition, reason);
+  /** Sends all that is held of some partitions in a range of windows, several partitions in one message. */
+  async pushAll(partitions: readonly number[], startMs: number, endMs: number, reason: CopyReason): Promise<void> {
+    const underWay = new Set<Promise<void>>();
+    let failure: unknown;
+    const sorted = Uint32Array.from(partitions).sort();
+    for await (const payload of this.#context.state.store.scanMany(sorted, startMs, endMs)) {
+      await this.#context.pacer.take(payload.bytes.length);
+      const copy = this.#copy(payload, reason)
+        .catch((error: unknown) => {
+          failure ??= error;
+        })
+        .finally(() => underWay.delete(copy));
+      underWay.add(copy);
+      if (underWay.size >= copiesUnderWayMax) await Promise.race(underWay);
+      if (failure !== undefined) break;
+    }
+    await Promise.all(underWay);
+    if (failure !== undefined) throw failure;
   }
 
-  async #mendPartition(scope: Scope, reason: CopyReason): Promise<void> {
+  /** The same for one partition of which both hold something: only windows, and ranges of fingerprints, that differ. */
+  async pushDiffering(scope: Scope, reason: CopyReason): Promise<void> {
+    if (scope.windowStartMs !== undefined) {
+      await this.#pushWindow(scope, scope.windowStartMs, reason);
+      return;
+    }
     const { state, counters } = this.#context;
     const digests = await this.#digests(scope);
-    const { differing } = (await this.#ask(compareQuestion, { scope, ranges: [allFingerprints], digests: [digests] }))
-      .body;
-    const [windows = []] = differing;
+    const answer = await this.#ask(compareQuestion, { scope, ranges: [allFingerprints], digests: [digests] });
+    const [windows = []] = answer.body.differing;
     // The totals differed, all the windows are equal: one of the two counts wrong, or writes were on their way.
     if (windows.length === 0 && !state.marks.hasPairs(scope.partition)) counters.disagreements++;
-    for (const windowStartMs of windows) await this.#mendWindow(scope, windowStartMs, reason);
+    for (const windowStartMs of windows) await this.#pushWindow(scope, windowStartMs, reason);
   }
 
-  async #mendWindow({ partition }: Scope, windowStartMs: number, reason: CopyReason): Promise<void> {
-    const { state } = this.#context;
+  async #pushWindow({ partition }: Scope, windowStartMs: number, reason: CopyReason): Promise<void> {
     const scope = { partition, windowStartMs };
-    const [own] = await this.#digests(scope);
-    let ranges = [allFingerprints];
-    if ((own?.samplesCount ?? 0) > wholeSamplesMax) ranges = await this.#differingRanges(scope);
-    for (const range of ranges) {
-      if (own) await this.#push(scope, range, reason);
-      if (state.isOwner(partition)) await this.#pull(scope, range, reason);
+    for (const range of await this.#differingRanges(scope)) {
+      for await (const payload of this.#context.state.store.scan(scope, range)) {
+        await this.#context.pacer.take(payload.bytes.length);
+        await this.#copy(payload, reason);
+      }
     }
   }
 
@@ -146,49 +153,13 @@ export class OwnerSession {
     return digests.filter(({ windowStartMs }) => decisions.isCompared(this.#context.state.isExpired(windowStartMs)));
   }
 
-  async #pushAll({ partition, windowStartMs }: Scope, reason: CopyReason): Promise<void> {
-    const { state } = this.#context;
-    const startMs = windowStartMs ?? state.comparedFromMs ?? Number.NEGATIVE_INFINITY;
-    const endMs = windowStartMs === undefined ? Number.POSITIVE_INFINITY : windowStartMs + windowMs;
-    for await (const payload of state.store.scanMany(Uint32Array.of(partition), startMs, endMs)) {
-      await this.#copy(partition, payload, reason);
-    }
+  async #copy(payload: SamplesPayload, reason: CopyReason): Promise<void> {
+    await this.#ask(copyQuestion, { reason, ended: [] }, payload);
+    countCopy(this.#context.counters, reason, 'Sent', payload);
   }
 
-  async #push(scope: Scope, range: FingerprintRange, reason: CopyReason): Promise<void> {
-    for await (const payload of this.#context.state.store.scan(scope, range)) {
-      await this.#copy(scope.partition, payload, reason);
-    }
-  }
-
-  async #copy(partition: number, payload: SamplesPayload, reason: CopyReason): Promise<void> {
-    const { counters, pacer } = this.#context;
-    await pacer.take(payload.bytes.length);
-    await this.#ask(copyQuestion, { partition, reason, isLast: false }, payload);
-    countCopy(counters, reason, 'Sent', payload);
-  }
-
-  async #pull(scope: Scope, range: FingerprintRange, reason: CopyReason, page = 0): Promise<void> {
-    const { state, counters, pacer, exchange } = this.#context;
-    const { body, samples } = await this.#ask(pullQuestion, { scope, range, page, reason });
-    if (samples) {
-      await pacer.take(samples.bytes.length);
-      try {
-        state.noteCopied(await state.store.append(samples, 'copied'));
-      } catch (error) {
-        // For requests the connection sees to it; of an answer it can't know.
-        if (hasCode(error, 'PEER_DICTIONARY')) exchange.forgetSeries(this.#owner);
-        throw error;
-      }
-      countCopy(counters, reason, 'Received', samples);
-    }
-    if (body.isComplete) return;
-    if (range.first === range.last) await this.#pull(scope, range, reason, page + 1);
-    else for (const part of split(range)) await this.#pull(scope, part, reason);
-  }
-
-  /** Lets others fill the partition. */
-  async end(partition: number, reason: CopyReason): Promise<void> {
-    await this.#ask(copyQuestion, { partition, reason, isLast: true });
+  /** Lets others fill the partitions. */
+  async end(partitions: readonly number[], reason: CopyReason): Promise<void> {
+    await this.#ask(copyQuestion, { reason, ended: partitions });
   }
 }

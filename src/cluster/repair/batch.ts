@@ -1,0 +1,157 @@
+// Which marks are worked on next: those that queries found short, then layer after layer (whole partitions, then windows), so
+// that a batch is of one range of time. Open windows are passed over without a look at each of their many marks.
+import { digestsMax, type NodeName, type Scope, windowMs } from '../contracts.ts';
+import type { ScopedMark } from '../marks/index.ts';
+import type { View } from '../view.ts';
+import type { Backoff } from './backoff.ts';
+import type { Leases } from './leases.ts';
+import type { RepairContext } from './session.ts';
+
+const urgentMax = 4096;
+/** Whole partitions are compared in smaller batches: others may fill those that are not in this one. */
+const partitionsOfBatchMax = 256;
+/** Marks looked at for one batch, due or not. */
+const lookedAtMax = 32_768;
+
+/** A look at a whole layer that found nothing due: it needs none before something of this changes. */
+interface Idle {
+  readonly shape: number;
+  readonly view: View;
+  readonly unsettledSince: number;
+}
+
+export class BatchPicker {
+  readonly #context: RepairContext;
+  readonly #backoff: Backoff;
+  readonly #leases: Leases;
+  #urgent: Scope[] = [];
+  /** Where the next look begins. */
+  #windowStartMs: number | undefined;
+  #partition = 0;
+  readonly #idle = new Map<number, Idle>();
+
+  constructor(context: RepairContext, backoff: Backoff, leases: Leases) {
+    this.#context = context;
+    this.#backoff = backoff;
+    this.#leases = leases;
+  }
+
+  hurry(scope: Scope): void {
+    if (this.#urgent.length < urgentMax && !this.#isOpen(scope.windowStartMs)) this.#urgent.push(scope);
+  }
+
+  dueCount(): number {
+    const { marks, unsettledSince } = this.#context.state;
+    let count = 0;
+    for (const { windowStartMs, marksCount, shape } of marks.layers()) {
+      if (!this.#isOpen(windowStartMs)) count += marksCount;
+      else if (!this.#isIdle(windowStartMs, shape, unsettledSince)) {
+        for (const mark of marks.marksIn(windowStartMs)) if (this.#isDue(mark, unsettledSince)) count++;
+      }
+    }
+    return count;
+  }
+
+  /** Marks of one layer that are due and have somebody to ask, by partition. */
+  next(): ScopedMark[] {
+    const hurried = this.#nextUrgent();
+    return hurried.length > 0 ? hurried : this.#nextInTurn();
+  }
+
+  #nextUrgent(): ScopedMark[] {
+    const { marks } = this.#context.state;
+    const batch = new Map<number, ScopedMark>();
+    const later: Scope[] = [];
+    for (const scope of this.#urgent) {
+      const mark = marks.get(scope);
+      if (!mark) continue;
+      const [first] = batch.values();
+      const fits = !first || first.scope.windowStartMs === scope.windowStartMs;
+      if (!fits || batch.size >= partitionsOfBatchMax) later.push(scope);
+      else if (this.#isWorkable({ ...mark, scope })) batch.set(scope.partition, { ...mark, scope });
+    }
+    this.#urgent = later;
+    return [...batch.values()].sort((a, b) => a.scope.partition - b.scope.partition);
+  }
+
+  #nextInTurn(): ScopedMark[] {
+    const { marks, unsettledSince, view } = this.#context.state;
+    const layers = marks.layers();
+    const from = Math.max(
+      0,
+      layers.findIndex(({ windowStartMs }) => windowStartMs === this.#windowStartMs),
+    );
+    let leftCount = lookedAtMax;
+    for (let step = 0; step <= layers.length && leftCount > 0; step++) {
+      const layer = layers[(from + step) % layers.length];
+      if (!layer) break;
+      const { windowStartMs, shape } = layer;
+      const first = step === 0 ? this.#partition : 0;
+      if (this.#isIdle(windowStartMs, shape, unsettledSince)) continue;
+      const batch: ScopedMark[] = [];
+      let isDone = true;
+      let dueCount = 0;
+      const full = windowStartMs === undefined ? partitionsOfBatchMax : digestsMax;
+      for (const mark of marks.marksIn(windowStartMs, first)) {
+        if (batch.length >= full || leftCount-- <= 0) {
+          [this.#windowStartMs, this.#partition, isDone] = [windowStartMs, mark.scope.partition, false];
+          break;
+        }
+        if (!this.#isDue(mark, unsettledSince)) continue;
+        dueCount++;
+        if (this.#isWorkable(mark)) batch.push(mark);
+      }
+      if (isDone) {
+        const next = layers[(from + step + 1) % layers.length];
+        [this.#windowStartMs, this.#partition] = [next?.windowStartMs, 0];
+        if (first === 0 && dueCount === 0 && windowStartMs !== undefined) {
+          this.#idle.set(windowStartMs, { shape, view, unsettledSince });
+        }
+      }
+      if (batch.length > 0) return batch;
+    }
+    for (const start of this.#idle.keys()) if (!this.#isOpen(start)) this.#idle.delete(start);
+    return [];
+  }
+
+  #isIdle(windowStartMs: number | undefined, shape: number, unsettledSince: number): boolean {
+    if (windowStartMs === undefined || !this.#isOpen(windowStartMs)) return false;
+    const idle = this.#idle.get(windowStartMs);
+    return idle?.shape === shape && idle.view === this.#context.state.view && idle.unsettledSince === unsettledSince;
+  }
+
+  #isOpen(windowStartMs: number | undefined): boolean {
+    const { state, timing } = this.#context;
+    return windowStartMs !== undefined && windowStartMs + windowMs + timing.windowGraceMs > state.clock.nowMs();
+  }
+
+  /**
+   * Hints are pushed at any time; an owner's open window is still being written, and differs all the time. It is compared once
+   * nevertheless where a loss is not healed before.
+   */
+  #isDue({ scope, since }: ScopedMark, unsettledSince: number): boolean {
+    const { partition, windowStartMs } = scope;
+    return since <= unsettledSince || !this.#isOpen(windowStartMs) || !this.#context.state.isOwner(partition);
+  }
+
+  /**
+   * Has an owner to ask, and nobody fills the partition here just now. In an open window all owners have to answer: who has
+   * confirmed would have to again after every write, as long as one is away.
+   */
+  #isWorkable(mark: ScopedMark): boolean {
+    const { state } = this.#context;
+    const { partition, windowStartMs } = mark.scope;
+    if (this.#leases.holder(partition, state.name, state.view.hash) !== undefined) return false;
+    const missing = this.missingOwners(mark);
+    const isAsked = (name: NodeName): boolean => !this.#backoff.isWaiting(name);
+    if (missing.length === 0) return true;
+    return this.#isOpen(windowStartMs) ? missing.every(isAsked) : missing.some(isAsked);
+  }
+
+  /** Other owners that are not listed. */
+  missingOwners({ scope, confirmed }: ScopedMark): NodeName[] {
+    const { view, name: self } = this.#context.state;
+    const { names, tokens } = view.ownersOf(scope.partition);
+    return names.filter((name, index) => name !== self && !confirmed.includes(tokens[index] ?? ''));
+  }
+}
