@@ -80,9 +80,9 @@ function locate({ query, lookbackDeltaMs, positionStart, positionEnd, reach }: E
 function namesTakenFrom(stored: readonly SelectedSeries[], input: VectorOperator<SourcedSeries>): string {
   const isPlain = input.series.every(({ labels, first }) => labels.size === first.size);
   if (isPlain && input.series.length === stored.length) return '';
-  const taken = new Set(stored.map(({ labels }) => JSON.stringify(metadataLabels.map((name) => labels.get(name)))));
-  const [only, ...others] = taken;
-  if (only !== undefined && others.length === 0) return only;
+  const taken = metadataLabels.map((name) => stored[0]?.labels.get(name));
+  const isCommon = stored.every(({ labels }) => metadataLabels.every((name, i) => labels.get(name) === taken[i]));
+  if (isCommon) return JSON.stringify(taken);
   throw new TimbalaError('PARTIAL_INEXACT', 'series of several metrics may be equal without their names');
 }
 

@@ -14,7 +14,7 @@ import { candidatesOf, demandUntied } from './candidates.ts';
 import { decodeFragment, type Fragment } from './fragment-frame.ts';
 import { encodeFragmentRequest } from './fragment-request.ts';
 import { columnsCount, mergePartials, PartialsOperator } from './partials.ts';
-import { findPushable, type Pushable, stepsWithin } from './pushable.ts';
+import { findPushable, type Pushable, selectorBelow, stepsWithin } from './pushable.ts';
 import { isFolding } from './sourced-input.ts';
 
 /** Steps that remain to be evaluated from samples, as an aggregation of their own. */
@@ -75,7 +75,7 @@ async function pushOne(
     return answer && unite(pushable, answer, { ...evaluation, control: counted });
   } catch (error) {
     // Reading samples will tell what is wrong, if it is the query's.
-    if (!(error instanceof TimbalaError)) throw error;
+    if (!(error instanceof TimbalaError) || error.code === 'ASSERTION_FAILED') throw error;
     counted.giveBack();
     return undefined;
   }
@@ -171,11 +171,11 @@ function withoutSeries(evaluation: Evaluation): BuildContext {
 /** With nodes of its own, since what they select is another range than that of the other part. */
 function remainingPart(pushable: Pushable, first: number, end: number): RemainingPart[] {
   if (first === end) return [];
-  const grid = pushable.grid.slice(first, end);
-  const [part] = findPushable(copyOf(pushable.aggregation), grid, 0);
-  return [{ ...present(part, 'the same aggregation'), grid, firstStep: first }];
+  const aggregation = copyOf(pushable.aggregation);
+  const selector = present(selectorBelow(aggregation.expression), 'the selector of a copy');
+  return [{ ...pushable, aggregation, selector, grid: pushable.grid.slice(first, end), firstStep: first }];
 }
 
-function copyOf(node: PlanNode): PlanNode {
-  return { ...mapChildren(node, copyOf) };
+function copyOf<Node extends PlanNode>(node: Node): Node {
+  return { ...(mapChildren(node, copyOf) as Node) };
 }

@@ -71,7 +71,7 @@ function isPushableAggregation(node: PlanNode): node is PushableAggregation {
 }
 
 /** The selector of an expression whose output series each come of one of its series; undefined for any other expression. */
-function selectorBelow(node: PlanNode): SelectorNode | undefined {
+export function selectorBelow(node: PlanNode): SelectorNode | undefined {
   switch (node.kind) {
     case 'instant-selector':
     case 'range-selector':

@@ -1,12 +1,12 @@
 // An aggregation whose steps were evaluated in parts: some by fragments, the rest here. Each part is an operator over steps of its
 // own; series that have equal labels are one.
+import { present } from '../../base/index.ts';
 import { Labels } from '../../model/index.ts';
 import { fold, type FoldedGroup, partialAccumulatorOf } from '../operators/aggregation.ts';
 import type { BuildContext } from '../operators/build.ts';
 import { evaluateScalar } from '../operators/build-scalar.ts';
 import { Row, type SourcedSeries, type VectorOperator } from '../operators/operator.ts';
 import { selectK } from '../operators/select-k.ts';
-import { present } from '../../base/index.ts';
 import { sortByFirst } from './partials.ts';
 import type { PushedAggregation, RemainingPart } from './push-down.ts';
 import { isFolding, sourcedInput } from './sourced-input.ts';
