@@ -18,6 +18,8 @@ export const blockKind = {
   digests: 9,
   fences: 10,
   footer: 11,
+  // 12 is reserved for page summaries.
+  partitions: 13,
 };
 
 /** Where a block lies, with its header, without its padding. */

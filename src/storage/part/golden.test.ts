@@ -1,5 +1,6 @@
-// The part in test/golden/part/v1 was written by the first version of format 1; every later version reads it. Written anew
-// (only for a new format) by: TIMBALA_WRITE_GOLDEN=1 node --test src/storage/part/golden.test.ts
+// The part in test/golden/part/v1 was written by the first version of format 1, v1-partitions by the first that says which
+// series lie in which partition; every later version reads both. Written anew (only for a new format, under a new name) by:
+// TIMBALA_WRITE_GOLDEN=1 node --test src/storage/part/golden.test.ts
 import assert from 'node:assert/strict';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -76,20 +77,30 @@ function digestLines(): string {
 }
 
 if (process.env['TIMBALA_WRITE_GOLDEN'] === '1') {
-  rmSync(join(golden, 'v1'), { recursive: true, force: true });
-  writePart(new NodeDisk(golden), 'v1', { ...testOptions, ...window }, sourceOf(goldenSeries()), kernel);
+  rmSync(join(golden, 'v1-partitions'), { recursive: true, force: true });
+  writePart(new NodeDisk(golden), 'v1-partitions', { ...testOptions, ...window }, sourceOf(goldenSeries()), kernel);
   writeFileSync(digestsFile, digestLines());
 }
 
-test('format 1: the golden part is read as it was written', () => {
-  const part = openPart(new NodeDisk(golden), 'v1', kernel, new PartCaches());
-  assert.equal(part.meta.format, 1);
-  assert.deepEqual(plainPart(part), goldenSeries());
-  assert.deepEqual(part.labelNames(), ['Zone', '__name__', 'instance']);
-  assert.deepEqual(part.digests(), part.recomputeDigests().digests);
-  part.verify();
-  part.close();
-});
+for (const name of ['v1', 'v1-partitions']) {
+  test(`format 1: the golden part ${name} is read as it was written`, () => {
+    const part = openPart(new NodeDisk(golden), name, kernel, new PartCaches());
+    assert.equal(part.meta.format, 1);
+    assert.deepEqual(plainPart(part), goldenSeries());
+    assert.deepEqual(part.labelNames(), ['Zone', '__name__', 'instance']);
+    assert.deepEqual(part.digests(), part.recomputeDigests().digests);
+    const partitions = part.digests().map(({ partition }) => partition);
+    const positions = part.positionsOf(Uint32Array.from(partitions));
+    if (name === 'v1') assert.equal(positions, undefined);
+    else
+      assert.deepEqual(
+        positions,
+        Uint32Array.from({ length: part.meta.seriesCount }, (_, position) => position),
+      );
+    part.verify();
+    part.close();
+  });
+}
 
 test('the digests of the golden part have not changed', () => {
   assert.equal(digestLines(), readFileSync(digestsFile, 'utf8'));

@@ -11,6 +11,7 @@ import { decodeNamesLeaf, decodePairsLeaf, decodePostingsLeaf, decodeSeriesLeaf 
 import { decodeDigestsLeaf } from './digests.ts';
 import { Part, PartCaches } from './index.ts';
 import { partFile, readFooter, readMeta } from './meta.ts';
+import { decodePartitionsLeaf } from './partitions.ts';
 import { bitsOf, kernel, sourceOf, writeTestPart } from './test-support.ts';
 import { decodeTilesLeaf } from './tile-reader.ts';
 import { decodeColumnsLeaf, decodeTimelinesLeaf } from './timeline-reader.ts';
@@ -25,6 +26,7 @@ const decoders = new Map<number, (payload: Uint8Array) => unknown>([
   [blockKind.names, (payload) => decodeNamesLeaf(payload, 0)],
   [blockKind.postings, (payload) => decodePostingsLeaf(payload, 0)],
   [blockKind.digests, (payload) => decodeDigestsLeaf(payload, 0)],
+  [blockKind.partitions, (payload) => decodePartitionsLeaf(payload, 0)],
 ]);
 
 interface Block {

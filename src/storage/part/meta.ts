@@ -18,9 +18,12 @@ export const partFile = {
   meta: (directory: string): string => `${directory}/meta.json`,
 };
 
-/** The trees that every part has. Others may follow in later versions: readers pass over what they don't know. */
+/** The trees that every part has. Readers pass over what they don't know. */
 const treeNames = ['names', 'pairs', 'postings', 'series', 'timelines', 'columns', 'tiles', 'digests'] as const;
 export type TreeName = (typeof treeNames)[number];
+/** Trees that parts of earlier versions don't have. */
+const laterTreeNames = ['partitions'] as const;
+export type LaterTreeName = (typeof laterTreeNames)[number];
 
 export interface TreeRoot {
   /** Ordinals are 0 to entriesCount − 1. */
@@ -33,7 +36,7 @@ export interface Footer {
   readonly endMs: number;
   readonly stripeMs: number;
   readonly pagesBytes: number;
-  readonly trees: Readonly<Record<TreeName, TreeRoot>>;
+  readonly trees: Readonly<Record<TreeName, TreeRoot> & Partial<Record<LaterTreeName, TreeRoot>>>;
 }
 
 /** Ends the index file with the footer and the trailer that leads to it. */
@@ -44,10 +47,13 @@ export function writeFooter(file: BlockFileWriter, footer: Footer): void {
   writer.i64(footer.endMs);
   writer.uvarint(footer.stripeMs);
   writer.uvarint(footer.pagesBytes);
-  writer.uvarint(treeNames.length);
-  for (const name of treeNames) {
-    const { entriesCount, root } = footer.trees[name];
-    writer.u8(blockKind[name]);
+  const trees = [...treeNames, ...laterTreeNames].flatMap((name) => {
+    const tree = footer.trees[name];
+    return tree ? [{ kind: blockKind[name], ...tree }] : [];
+  });
+  writer.uvarint(trees.length);
+  for (const { kind, entriesCount, root } of trees) {
+    writer.u8(kind);
     writer.uvarint(entriesCount);
     writer.uvarint(root.length);
     writer.bytes(root);
@@ -103,6 +109,11 @@ function decodeFooter(payload: Uint8Array, file: BlockFile, offset: number): Foo
     if (!root) throw file.corrupt(offset, `the tree of ${name} is missing`);
     return root;
   };
+  const later: Partial<Record<LaterTreeName, TreeRoot>> = {};
+  for (const name of laterTreeNames) {
+    const root = roots.get(blockKind[name]);
+    if (root) later[name] = root;
+  }
   const trees = {
     names: tree('names'),
     pairs: tree('pairs'),
@@ -112,6 +123,7 @@ function decodeFooter(payload: Uint8Array, file: BlockFile, offset: number): Foo
     columns: tree('columns'),
     tiles: tree('tiles'),
     digests: tree('digests'),
+    ...later,
   };
   return { startMs, endMs, stripeMs, pagesBytes, trees };
 }

@@ -8,6 +8,7 @@ import { writeIndex } from '../index/index-writer.ts';
 import { LabelRows } from '../index/label-rows.ts';
 import { DigestTable, partitionOf, writeDigests } from './digests.ts';
 import { indexMagic, pagesMagic, partFile, partFormat, writeFooter, writeMeta } from './meta.ts';
+import { PartitionColumn, writePartitions } from './partitions.ts';
 import { stripeOf, stripeWidthMs } from './slots.ts';
 import { TileWriter } from './tile-writer.ts';
 import { TimelineWriter } from './timeline-writer.ts';
@@ -32,6 +33,7 @@ export class PartWriter {
   readonly #timelines: TimelineWriter;
   readonly #tiles: TileWriter;
   readonly #digests = new DigestTable();
+  readonly #partitions = new PartitionColumn();
   #samplesCount = 0;
   #minTimeMs = Number.POSITIVE_INFINITY;
   #maxTimeMs = Number.NEGATIVE_INFINITY;
@@ -94,7 +96,9 @@ export class PartWriter {
       const stripe = stripeOf(page.slotStartMs, startMs, this.#stripeMs);
       this.#tiles.addPage(stripe, page.slotStartMs, page.columnId, page.to - page.from);
     }
-    this.#digests.add(partitionOf(fingerprint), count, kernel.endDigest());
+    const partition = partitionOf(fingerprint);
+    this.#digests.add(partition, count, kernel.endDigest());
+    this.#partitions.add(partition);
     this.#samplesCount += count;
     this.#minTimeMs = Math.min(this.#minTimeMs, firstMs);
     this.#maxTimeMs = Math.max(this.#maxTimeMs, lastMs);
@@ -109,6 +113,7 @@ export class PartWriter {
     const { columns, timelines } = this.#timelines.finish();
     const index = writeIndex(this.#rows, this.#index);
     const digests = writeDigests(this.#digests, this.#index);
+    const partitions = writePartitions(this.#partitions, this.#index);
     const seriesCount = this.#rows.count;
     writeFooter(this.#index, {
       startMs,
@@ -121,6 +126,7 @@ export class PartWriter {
         columns: { entriesCount: this.#timelines.columnsCount, root: columns },
         tiles: { entriesCount: seriesCount, root: tiles },
         digests,
+        partitions,
       },
     });
     const meta: PartMeta = {

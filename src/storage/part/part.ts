@@ -15,6 +15,7 @@ import {
   SeriesIndex,
 } from '../index/series-index.ts';
 import { decodeDigestsLeaf, type DigestsLeaf, DigestTable, findDigests, partitionOf, readDigests } from './digests.ts';
+import { decodePartitionsLeaf, findPositions, type PartitionsLeaf } from './partitions.ts';
 import { type Footer, partFile, readFooter, readMeta, type TreeName } from './meta.ts';
 import { decodeTilesLeaf, TileReader } from './tile-reader.ts';
 import { decodeColumnsLeaf, decodeTimelinesLeaf, TimelineReader } from './timeline-reader.ts';
@@ -59,6 +60,8 @@ export class Part {
   readonly #timelines: TimelineReader;
   readonly #tiles: TileReader;
   readonly #digests: BlockTree<DigestsLeaf>;
+  /** Undefined in parts of earlier versions. */
+  readonly #partitions: BlockTree<PartitionsLeaf> | undefined;
 
   /** Use `openPart`. */
   constructor(
@@ -77,11 +80,18 @@ export class Part {
     this.#index = index;
     this.#kernel = kernel;
     const trees: BlockTree<Leaf>[] = [];
-    const tree = <L extends Leaf>(file: BlockFile, name: TreeName, decode: LeafDecoder<L>): BlockTree<L> => {
-      const opened = new BlockTree(file, index, blockKind[name], footer.trees[name].root, decode);
+    const open = <L extends Leaf>(
+      file: BlockFile,
+      kind: number,
+      root: Uint8Array,
+      decode: LeafDecoder<L>,
+    ): BlockTree<L> => {
+      const opened = new BlockTree(file, index, kind, root, decode);
       trees.push(opened);
       return opened;
     };
+    const tree = <L extends Leaf>(file: BlockFile, name: TreeName, decode: LeafDecoder<L>): BlockTree<L> =>
+      open(file, blockKind[name], footer.trees[name].root, decode);
     this.#series = new SeriesIndex(
       {
         names: tree(index, 'names', decodeNamesLeaf),
@@ -103,12 +113,22 @@ export class Part {
       this.#timelines.pagesOf(this.#series.timelineId(position)),
     );
     this.#digests = tree(index, 'digests', decodeDigestsLeaf);
+    const { partitions } = footer.trees;
+    this.#partitions = partitions && open(index, blockKind.partitions, partitions.root, decodePartitionsLeaf);
     this.#trees = trees;
   }
 
   /** Positions, ascending (so in label order), of the series that satisfy every matcher. */
   select(matchers: readonly Matcher[]): Uint32Array {
     return this.#series.select(matchers);
+  }
+
+  /**
+   * Positions, ascending, of the series in these partitions (each named once); undefined where an earlier version wrote the
+   * part without saying so.
+   */
+  positionsOf(partitions: Uint32Array): Uint32Array | undefined {
+    return this.#partitions && findPositions(this.#partitions, partitions);
   }
 
   /** The same object for repeated calls while it is cached. */
@@ -240,7 +260,11 @@ export class Part {
       this.read(position, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY, samples);
       const fingerprint = this.fingerprint(position);
       const { timestampsMs, values, count } = samples;
-      table.add(partitionOf(fingerprint), count, kernel.digestOf(fingerprint, timestampsMs, values, count));
+      const partition = partitionOf(fingerprint);
+      if (this.positionsOf(Uint32Array.of(partition))?.includes(position) === false) {
+        throw this.#index.corrupt(0, `series ${position} is not listed under its partition ${partition}`);
+      }
+      table.add(partition, count, kernel.digestOf(fingerprint, timestampsMs, values, count));
       samplesCount += count;
     }
     return { digests: table.entries(), samplesCount };

@@ -230,12 +230,17 @@ export class Reader {
     return this.#kernel.digestOf(fingerprint, timestampsMs.subarray(from, to), values.subarray(from, to), to - from);
   }
 
-  /** Which of a part's positions lie in which partition. Working it out reads all labels of the part, in slices. */
-  async partitionsOfPart(entry: PartEntry): Promise<PartitionIndex> {
+  /** A part's positions in some partitions, ascending. */
+  async positionsOf(entry: PartEntry, partitions: Uint32Array): Promise<Uint32Array> {
+    const part = this.part(entry);
+    return part.positionsOf(partitions) ?? (await this.#partitionsOf(entry, part)).members(partitions);
+  }
+
+  /** For a part that does not say it itself: all its labels are read, in slices. */
+  async #partitionsOf(entry: PartEntry, part: Part): Promise<PartitionIndex> {
     let index = this.#partitionsOfParts.get(entry.id);
     if (index) return index;
     index = new PartitionIndex();
-    const part = this.part(entry);
     const partitions = new Uint16Array(part.meta.seriesCount);
     for (let position = 0; position < partitions.length; position++) {
       partitions[position] = partitionOf(part.fingerprint(position));

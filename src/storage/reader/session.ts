@@ -132,7 +132,7 @@ export class ReadSession {
       generations: whole.generations.filter(({ minMs, maxMs }) => minMs <= range.endMs && maxMs >= startMs),
     };
     const members: Uint32Array<ArrayBufferLike>[] = [];
-    for (const entry of overlap.parts) members.push((await this.#reader.partitionsOfPart(entry)).members(partitions));
+    for (const entry of overlap.parts) members.push(await this.#reader.positionsOf(entry, partitions));
     for (const { headId } of overlap.generations) {
       members.push(this.#reader.partitionsOfHead(headId).members(partitions));
     }
