@@ -46,7 +46,7 @@ const opening: PeerOpening = {
 const samplesBody = {
   message: Uint8Array.of(1, 2, 3),
   definitions: Uint8Array.of(4, 5),
-  dictionary: 9,
+  edition: 9,
   samplesCount: 3,
   fingerprintSum: 0xfedc_ba98_7654_3210n,
   samples: Uint8Array.of(6, 7, 8, 9),

@@ -8,10 +8,10 @@ const fixedBytes = 24;
 export interface PeerSamplesBody {
   /** For the handler of the message. */
   readonly message: Uint8Array;
-  /** Docs/formats/log.md, series payload; their references belong to `dictionary`. */
+  /** Docs/formats/log.md, series payload. */
   readonly definitions: Uint8Array;
-  /** The sender's numbering of series; another number than before ends all definitions so far. */
-  readonly dictionary: number;
+  /** Of the sender's series dictionary on this connection; another number than before ends all definitions so far. */
+  readonly edition: number;
   readonly samplesCount: number;
   /** Sum modulo 2⁶⁴ of the first halves of the fingerprints of the rows in `samples`. */
   readonly fingerprintSum: bigint;
@@ -24,7 +24,7 @@ export function encodePeerSamples(body: PeerSamplesBody): Uint8Array[] {
   const view = new DataView(fixed.buffer);
   view.setUint32(0, body.message.length, true);
   view.setUint32(4, body.definitions.length, true);
-  view.setUint32(8, body.dictionary, true);
+  view.setUint32(8, body.edition, true);
   view.setUint32(12, body.samplesCount, true);
   view.setBigUint64(16, body.fingerprintSum, true);
   return [fixed, body.message, body.definitions, body.samples];
@@ -36,7 +36,7 @@ export function decodePeerSamples(body: Uint8Array): PeerSamplesBody {
     const reader = new ByteReader(body);
     const messageBytes = reader.u32();
     const definitionsBytes = reader.u32();
-    const dictionary = reader.u32();
+    const edition = reader.u32();
     const samplesCount = reader.u32();
     const fingerprintSum = new DataView(body.buffer, body.byteOffset).getBigUint64(reader.position, true);
     reader.bytes(8);
@@ -47,6 +47,6 @@ export function decodePeerSamples(body: Uint8Array): PeerSamplesBody {
     if (samplesCount > samples.length) {
       throw new TimbalaError('PEER_FRAME_CORRUPT', `${samplesCount} samples in ${samples.length} bytes`);
     }
-    return { message, definitions, dictionary, samplesCount, fingerprintSum, samples };
+    return { message, definitions, edition, samplesCount, fingerprintSum, samples };
   });
 }

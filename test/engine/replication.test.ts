@@ -2,7 +2,7 @@
 // log's replay does, nothing damaged or misunderstood gets in, and pairs come back from the log.
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { hourMs, SeededRandom } from '../../src/base/index.ts';
+import { hourMs, mib, SeededRandom } from '../../src/base/index.ts';
 import type { RegisteredSeries, SamplesForPeer, SamplesFromPeer } from '../../src/storage/index.ts';
 import { SimDisk } from '../../sim/disk.ts';
 import { body, openWorld, readAll, type Sample, startMs, type World } from '../crash/world.ts';
@@ -134,6 +134,32 @@ suite('replication', () => {
     assert.equal((await readAll(to)).size, 0);
     await append({});
     assert.equal((await readAll(to)).size, 10);
+  });
+
+  test('a payload that was made before the head was replaced can be defined as long as that head has samples', async () => {
+    const world = await openWorld(new SimDisk(), { limits: { headBytesMax: 16 * mib } });
+    const { lane } = world.storage;
+    const prepare = (first: number, timestampMs: number) => {
+      const samples = Array.from({ length: 300 }, (_, i) => sample(first + i, timestampMs));
+      const { writeId, groups } = lane.replication.decode(body(samples));
+      const payload = lane.replication.payloadOf(writeId, groups);
+      return { writeId, groups, payload };
+    };
+    for (let round = 0; round < 8; round++) {
+      const { writeId, groups, payload } = prepare(round * 300, startMs - 80_000 + round * 10_000);
+      await world.clock.runUntil(lane.replication.appendKept(writeId, groups));
+      const define = (): Uint8Array => lane.replication.definitionsOf(payload.dictionary, payload.seriesRefs);
+      const definitions = define();
+      const flushed = lane.flushNow();
+      await Promise.resolve(); // frozen, not yet in parts
+      const isReplaced = prepare(1e6 + round, startMs).payload.dictionary !== payload.dictionary;
+      assert.deepEqual(define(), definitions);
+      await world.clock.runUntil(flushed);
+      if (!isReplaced) continue;
+      assert.throws(define, { code: 'PEER_DICTIONARY' });
+      return;
+    }
+    assert.fail('no head was replaced');
   });
 
   test('any flipped bit of a payload is an error or other samples, never a crash', async () => {

@@ -22,14 +22,16 @@ export interface AnsweringOptions {
   readonly onRequest: (frame: ReceivedFrame, work: PeerWork) => Promise<PeerFrame>;
   /** Credit may be due. */
   readonly onFreed: () => void;
-  /** The dictionaries of the two sides do not agree: nothing that uses them can be trusted. */
-  readonly onVoid: (error: unknown) => void;
+  /** Samples of this edition named series wrongly: nothing that was defined under it can be trusted. */
+  readonly onVoid: (edition: number) => void;
 }
 
 /** A request in hand. */
 class Work implements PeerWork {
   readonly dueMs: number;
   readonly id: number;
+  /** Of the series dictionary that its samples were sent under. */
+  readonly edition: number | undefined;
   isAbandoned = false;
   /** Its answer, while that waits for credit. */
   answer: Outgoing | undefined;
@@ -41,8 +43,15 @@ class Work implements PeerWork {
   #controller: AbortController | undefined;
   #timer: Timer | undefined;
 
-  constructor(clock: Clock, { id, patienceMs }: PeerFrameHeader, heldBytes: number, onAbandoned: (work: Work) => void) {
+  constructor(
+    clock: Clock,
+    { id, patienceMs }: PeerFrameHeader,
+    heldBytes: number,
+    edition: number | undefined,
+    onAbandoned: (work: Work) => void,
+  ) {
     this.#clock = clock;
+    this.edition = edition;
     this.id = id;
     this.#heldBytes = heldBytes;
     this.#onAbandoned = onAbandoned;
@@ -97,23 +106,31 @@ export class Answering {
   }
 
   /**
-   * A request has come; gives what is to be called with it once its series are known. Throws PEER_FRAME_CORRUPT where its id
-   * is that of another one in hand.
+   * A request has come, with samples under this edition of the series dictionary or none; gives what is to be called with it
+   * once its series are known, or with the error where they are not. Throws PEER_FRAME_CORRUPT where its id is that of another
+   * one in hand.
    */
-  arrive(header: PeerFrameHeader, heldBytes: number): (frame: ReceivedFrame) => void {
+  arrive(
+    header: PeerFrameHeader,
+    heldBytes: number,
+    edition: number | undefined,
+  ): { readonly deliver: (frame: ReceivedFrame) => void; readonly refuse: (error: unknown) => void } {
     const { clock, traffic } = this.#options;
     traffic.counters.requestsReceived++;
     if (this.#inHand.has(header.id)) {
       throw new TimbalaError('PEER_FRAME_CORRUPT', `request ${header.id} came twice`);
     }
-    const work = new Work(clock, header, heldBytes, (abandoned) => this.#dropAnswer(abandoned));
+    const work = new Work(clock, header, heldBytes, edition, (abandoned) => this.#dropAnswer(abandoned));
     const isRefused = this.#inHand.size >= traffic.limits.requestsMax;
     if (!isRefused) this.#inHand.set(work.id, work);
-    return (frame) => {
-      if (!isRefused) this.#waiting.push({ work, frame });
-      else this.#refuse(work);
-      this.begin();
-      if (this.#waiting.length > 0) traffic.counters.requestsDelayed++;
+    return {
+      deliver: (frame) => {
+        if (!isRefused) this.#waiting.push({ work, frame });
+        else this.#refuse(work);
+        this.begin();
+        if (this.#waiting.length > 0) traffic.counters.requestsDelayed++;
+      },
+      refuse: (error) => this.#fail(work, error),
     };
   }
 
@@ -214,7 +231,7 @@ export class Answering {
     traffic.counters.failuresSent++;
     const header = controlFrame(peerFrameTypes.failure, work.id, traffic.window.takeGrant());
     traffic.write(encodePeerFrame(header, [encodePeerFailure(failure)]));
-    if (failure.code === 'PEER_DICTIONARY') onVoid(error);
+    if (failure.code === 'PEER_DICTIONARY' && work.edition !== undefined) onVoid(work.edition);
   }
 
   /** Nobody waits for the answer: nothing is sent but the credit. */

@@ -7,10 +7,14 @@ import type { PeerFrame, ReceivedFrame } from '../contracts.ts';
 import { type Outgoing, sizeOf } from './outbox.ts';
 import { asTimbalaError, type Traffic } from './traffic.ts';
 
+/** Of a request whose series the other side does not know: it may be numbering them anew just then. */
+const triesMax = 3;
+
 interface Pending {
   readonly resolve: (frame: ReceivedFrame) => void;
   readonly reject: (error: TimbalaError) => void;
   readonly item: Outgoing;
+  triesCount: number;
   /** Ends the timers and stops listening to the asker's signal. */
   readonly release: () => void;
 }
@@ -70,7 +74,7 @@ export class Asking {
         for (const timer of timers) timer.cancel();
         signal?.removeEventListener('abort', cancel);
       };
-      this.#pending.set(id, { resolve, reject, item, release });
+      this.#pending.set(id, { resolve, reject, item, release, triesCount: 1 });
       outbox.add(item);
       if (limits.creditWaitMsMax !== undefined && outbox.has(item)) timers.push(this.#watchCredit(id, item));
     });
@@ -106,6 +110,22 @@ export class Asking {
 
   answered(id: number, frame: ReceivedFrame): void {
     this.#settle(id)?.resolve(frame);
+  }
+
+  /**
+   * The other side has answered with a failure. Where it has forgotten the series of the samples, or mixed them up, nothing of
+   * them was kept: they are sent again with all definitions.
+   */
+  refused(id: number, error: TimbalaError): void {
+    const pending = this.#pending.get(id);
+    const { outbox } = this.#options.traffic;
+    if (pending?.item.frame.samples && error.code === 'PEER_DICTIONARY' && pending.triesCount < triesMax) {
+      pending.triesCount++;
+      if (pending.item.edition !== undefined) outbox.redefine(pending.item.edition);
+      outbox.add(pending.item);
+      return;
+    }
+    this.fail(id, error);
   }
 
   fail(id: number, error: TimbalaError): void {

@@ -20,6 +20,7 @@ import {
   peerFrameTypes,
   peerHeaderBytes,
   type PeerOpening,
+  type PeerSamplesBody,
   peerVersions,
 } from '../../wire/index.ts';
 import type { LocalStore, NodeName, PeerFrame, PeerHandler, ReceivedFrame, RecordHash, StoreId } from '../contracts.ts';
@@ -200,7 +201,7 @@ export class PeerConnection implements StreamHandlers {
       peerName,
       onRequest: (frame, work) => onRequest(this.#name(), frame, work),
       onFreed: () => this.#grantIfDue(),
-      onVoid: (error) => this.close(failureOf(error)),
+      onVoid: (edition) => this.#inbox.voidEdition(edition),
     });
     return { traffic, asking, answering };
   }
@@ -290,25 +291,30 @@ export class PeerConnection implements StreamHandlers {
     switch (header.type) {
       case peerFrameTypes.request: {
         window.hold(frameBytes);
+        const parts = header.hasSamples ? decodePeerSamples(body) : undefined;
+        const { deliver, refuse } = answering.arrive(header, frameBytes, parts?.edition);
         // Definitions count even where the request is refused: later messages rely on them.
-        this.#withSamples(header, body, answering.arrive(header, frameBytes));
+        this.#withSamples(header, body, parts, deliver, refuse);
         break;
       }
       case peerFrameTypes.answer: {
         const heldBytes = isSmall(header.hasSamples, body) ? 0 : frameBytes;
         window.hold(heldBytes);
-        this.#withSamples(header, body, (frame) => {
+        const deliver = (frame: ReceivedFrame): void => {
           asking.answered(header.id, frame);
           window.free(heldBytes);
           this.#grantIfDue();
-        });
+        };
+        const parts = header.hasSamples ? decodePeerSamples(body) : undefined;
+        // Answers are not asked for again: the next request goes over a connection that begins anew.
+        this.#withSamples(header, body, parts, deliver, (error) => this.#giveUp(error));
         break;
       }
       case peerFrameTypes.failure: {
         const { code, text } = decodePeerFailure(body);
         counters.failuresReceived++;
         if (code === 'PEER_BUSY' || code === 'STORE_BUSY') counters.busyReceived++;
-        asking.fail(header.id, new TimbalaError(code, text));
+        asking.refused(header.id, new TimbalaError(code, text));
         break;
       }
       case peerFrameTypes.cancel:
@@ -325,20 +331,29 @@ export class PeerConnection implements StreamHandlers {
     answering.begin();
   }
 
-  /** Calls `deliver` with the message; one with samples waits for their definitions. */
-  #withSamples(header: PeerFrameHeader, body: Uint8Array, deliver: (frame: ReceivedFrame) => void): void {
+  /** Calls `deliver` with the message; one with samples waits for their definitions, and may be refused for lack of them. */
+  #withSamples(
+    header: PeerFrameHeader,
+    body: Uint8Array,
+    parts: PeerSamplesBody | undefined,
+    deliver: (frame: ReceivedFrame) => void,
+    refuse: (error: unknown) => void,
+  ): void {
     const kind = messageKinds[header.kind];
     if (!kind) throw new TimbalaError('PEER_VERSION', `a message of kind ${header.kind}, of a newer program`);
-    if (!header.hasSamples) {
+    if (!parts) {
       deliver({ kind, body });
       return;
     }
     const { counters } = present(this.#halves, 'halves').traffic;
-    const parts = decodePeerSamples(body);
     counters.definitionsBytesReceived += parts.definitions.length;
-    this.#inbox.arrive(parts, (samples) => {
-      counters.samplesReceived += samples.samplesCount;
-      deliver({ kind, body: parts.message, samples });
+    this.#inbox.arrive({
+      parts,
+      deliver: (samples) => {
+        counters.samplesReceived += samples.samplesCount;
+        deliver({ kind, body: parts.message, samples });
+      },
+      refuse,
     });
   }
 

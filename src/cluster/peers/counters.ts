@@ -33,6 +33,8 @@ const zero = {
   requestsAbandoned: 0,
   samplesSent: 0,
   samplesReceived: 0,
+  /** Times that the other side numbered its series anew, and all definitions were sent again. */
+  dictionariesRestarted: 0,
   definitionsBytesSent: 0,
   definitionsBytesReceived: 0,
   /** Times that a message had to wait for credit, and the time that they waited. */

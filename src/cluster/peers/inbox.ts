@@ -1,6 +1,6 @@
 // What one side of a connection has received: samples in order, each after the definitions that came with it and before it
 // are registered, and the window, which bounds what is held for the other side.
-import { TimbalaError } from '../../base/index.ts';
+import { hasCode, TimbalaError } from '../../base/index.ts';
 import { peerBodyBytesMax, peerHeaderBytes, type PeerSamplesBody } from '../../wire/index.ts';
 import type { LocalStore, ReceivedSamples } from '../contracts.ts';
 import { KnownSeries } from './series-dictionary.ts';
@@ -8,6 +8,8 @@ import { KnownSeries } from './series-dictionary.ts';
 interface Arrival {
   readonly parts: PeerSamplesBody;
   readonly deliver: (samples: ReceivedSamples) => void;
+  /** The series that it names are not known, or not any more. */
+  readonly refuse: (error: unknown) => void;
 }
 
 /** Puts messages with samples in order. */
@@ -25,10 +27,15 @@ export class Inbox {
     this.#onBroken = onBroken;
   }
 
-  /** Calls `deliver` when the series of the samples are known, at once where they are. */
-  arrive(parts: PeerSamplesBody, deliver: (samples: ReceivedSamples) => void): void {
-    this.#arrivals.push({ parts, deliver });
+  /** Calls `deliver` when the series of the samples are known, at once where they are, or `refuse`. */
+  arrive(arrival: Arrival): void {
+    this.#arrivals.push(arrival);
     this.#pump();
+  }
+
+  /** What was defined under this edition counts no more. */
+  voidEdition(edition: number): void {
+    this.#known.voidEdition(edition);
   }
 
   /** Nothing is delivered any more. */
@@ -41,8 +48,13 @@ export class Inbox {
     while (!this.#isRegistering && !this.#isClosed) {
       const arrival = this.#arrivals.shift();
       if (!arrival) return;
-      const { dictionary, definitions } = arrival.parts;
-      this.#known.begin(dictionary);
+      const { edition, definitions } = arrival.parts;
+      try {
+        this.#known.begin(edition);
+      } catch (error) {
+        arrival.refuse(error);
+        continue;
+      }
       if (definitions.length > 0) void this.#register(arrival);
       else this.#deliver(arrival);
     }
@@ -54,12 +66,17 @@ export class Inbox {
       const registered = await this.#store.register(arrival.parts.definitions);
       if (this.#isClosed) return;
       this.#known.define(registered);
+      this.#isRegistering = false;
+      this.#deliver(arrival);
     } catch (error) {
-      this.#onBroken(error);
-      return;
+      if (!hasCode(error, 'PEER_DICTIONARY')) {
+        this.#onBroken(error);
+        return;
+      }
+      this.#isRegistering = false;
+      this.#known.voidEdition(arrival.parts.edition);
+      arrival.refuse(error);
     }
-    this.#isRegistering = false;
-    this.#deliver(arrival);
     this.#pump();
   }
 

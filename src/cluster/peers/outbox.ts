@@ -13,6 +13,8 @@ export interface Outgoing {
   readonly type: PeerFrameType;
   readonly id: number;
   readonly frame: PeerFrame;
+  /** Of the series dictionary that it was sent under. */
+  edition?: number;
   /** Of requests: how much longer the answer is waited for, asked when the frame is made; of answers 0. */
   readonly patienceMs: () => number;
   /** Nobody waits for it any more: it is dropped when its turn comes. */
@@ -74,6 +76,13 @@ export class Outbox {
     return true;
   }
 
+  /** What was defined under this edition is void at the other side: it is all defined anew, unless that has begun. */
+  redefine(edition: number): void {
+    if (edition !== this.#sent.edition) return;
+    this.#options.counters.dictionariesRestarted++;
+    this.#sent.restart();
+  }
+
   addCredit(bytes: number): void {
     this.#creditBytes += bytes;
     this.#pump();
@@ -109,15 +118,20 @@ export class Outbox {
 
   async #define(item: Outgoing, dictionary: number, due: Uint32Array): Promise<void> {
     this.#isDefining = true;
+    const { edition } = this.#sent;
     try {
       const definitions = await this.#options.store.definitionsOf(dictionary, due);
-      const isWanted = !this.#isClosed && !item.isAbandoned();
-      if (isWanted && this.#write(item, definitions)) this.#sent.markSent(due);
+      this.#isDefining = false;
+      if (this.#isClosed || item.isAbandoned()) return;
+      // Meanwhile all was declared void: more is due.
+      if (edition !== this.#sent.edition) this.#send(item);
+      else if (this.#write(item, definitions)) this.#sent.markSent(due);
     } catch (error) {
+      this.#isDefining = false;
       item.fail(error);
+    } finally {
+      this.#pump();
     }
-    this.#isDefining = false;
-    this.#pump();
   }
 
   /** False where the message is too long. */
@@ -125,8 +139,10 @@ export class Outbox {
     const { type, id, frame, patienceMs } = item;
     const { counters, takeGrant, write } = this.#options;
     const { samples, body } = frame;
+    const { edition } = this.#sent;
+    item.edition = edition;
     const parts = samples
-      ? encodePeerSamples({ ...samples, message: body, definitions, samples: samples.bytes })
+      ? encodePeerSamples({ ...samples, edition, message: body, definitions, samples: samples.bytes })
       : [body];
     if (parts.reduce((sum, part) => sum + part.length, 0) > peerBodyBytesMax) {
       item.fail(new TimbalaError('PEER_FRAME_TOO_LARGE', `a ${frame.kind} of ${sizeOf(frame)} bytes was not sent`));

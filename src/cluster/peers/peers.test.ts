@@ -196,17 +196,51 @@ suite('series dictionaries', () => {
     assert.equal(a.peers.counters.write.connectionsOpened, 1);
   });
 
-  test('begin anew on a new connection when the receiver numbers its series anew', async () => {
+  test('begin anew when the receiver numbers its series anew, and no request fails for it', async () => {
     const { world, a, b, ask } = await pair();
     await ask(write(a, 'up', 'down'));
+    const gate = Promise.withResolvers<void>();
+    b.peers.onRequest = async (_from, frame) => {
+      await gate.promise;
+      return echoOf(b.store, frame);
+    };
+    const inHand = ['up', 'down', 'up'].map((name) => a.peers.request('b', write(a, name), secondMs));
+    await pass(world, 50);
     b.store.renumber();
-    await assert.rejects(ask(write(a, 'up', 'down')), rejectsWith('PEER_DICTIONARY'));
-    await pass(world, 200);
-    assert.equal(textOf((await ask(write(a, 'up', 'down'))).body), 'w: up down');
-    assert.equal(a.peers.counters.write.connectionsOpened, 2);
+    gate.resolve();
+    const answers = await settled(world, Promise.all(inHand));
+    assert.deepEqual(
+      answers.map(({ body }) => textOf(body)),
+      ['w: up', 'w: down', 'w: up'],
+    );
+    const { connectionsOpened, dictionariesRestarted } = a.peers.counters.write;
+    assert.deepEqual([connectionsOpened, dictionariesRestarted, a.store.definitionsCount], [1, 1, 4]);
+    // It shows at a registration, too.
+    b.store.renumber();
+    assert.equal(textOf((await ask(write(a, 'up', 'new'))).body), 'w: up new');
   });
 
-  test('that disagree end the connection before anything wrong is kept', async () => {
+  test('begin anew under definitions that were just being made', async () => {
+    const { world, a, b } = await pair();
+    const [receiverGate, senderGate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    await settled(world, a.peers.request('b', write(a, 'up'), secondMs));
+    b.peers.onRequest = async (_from, frame) => {
+      await receiverGate.promise;
+      return echoOf(b.store, frame);
+    };
+    const first = a.peers.request('b', write(a, 'up'), secondMs);
+    await pass(world, 20);
+    a.store.beforeDefinitions = () => senderGate.promise;
+    const second = a.peers.request('b', write(a, 'up', 'new'), secondMs);
+    b.store.renumber();
+    receiverGate.resolve();
+    await pass(world, 50);
+    senderGate.resolve();
+    const answers = await settled(world, Promise.all([first, second]));
+    assert.deepEqual(answers.map(({ body }) => textOf(body)).toSorted(), ['w: up', 'w: up new']);
+  });
+
+  test('that disagree are void before anything wrong is kept, and tried three times', async () => {
     const { a, b, ask } = await pair();
     const good = write(a, 'up');
     const samples = a.store.payload('up');
@@ -214,7 +248,16 @@ suite('series dictionaries', () => {
       ask({ ...good, samples: { ...samples, fingerprintSum: samples.fingerprintSum + 1n } }),
       rejectsWith('PEER_DICTIONARY'),
     );
-    assert.equal(b.peers.counters.write.connectionsEnded, 1);
+    assert.deepEqual([b.requests.length, a.store.definitionsCount], [3, 3]);
+    assert.equal(textOf((await ask(good)).body), 'w: up');
+  });
+
+  test('end where their sender numbers its series anew before it has sent them', async () => {
+    const { a, ask } = await pair();
+    const late = write(a, 'up');
+    a.store.renumber();
+    await assert.rejects(ask(late), rejectsWith('PEER_DICTIONARY'));
+    assert.equal(textOf((await ask(write(a, 'up'))).body), 'w: up');
   });
 
   test('end with a registration that fails: what was lost can’t be referred to', async () => {
@@ -893,9 +936,10 @@ suite('a lossy world', () => {
         new Map(names.filter((other) => other !== name).map((other) => [other, `${other}:9095`])),
       );
       node.peers.onRequest = async (_from, frame) => {
+        const echo = echoOf(node.store, frame);
         const key = textOf(frame.body);
         done.set(key, (done.get(key) ?? 0) + 1);
-        return echoOf(node.store, frame);
+        return echo;
       };
       nodes.set(name, node);
     };
@@ -916,12 +960,17 @@ suite('a lossy world', () => {
             answered++;
             assert.equal(textOf(body), `${key}: ${series.join(' ')}`);
           } catch (error) {
-            assert.ok(hasCode(error, 'PEER_UNREACHABLE') || hasCode(error, 'PEER_TIMEOUT'), String(error));
+            const codes = ['PEER_UNREACHABLE', 'PEER_TIMEOUT', 'PEER_DICTIONARY'];
+            assert.ok(
+              codes.some((code) => hasCode(error, code)),
+              String(error),
+            );
           }
         })(),
       );
       if (random.below(12) === 0) network.cut(from, to);
       if (random.below(8) === 0) network.heal();
+      if (random.below(10) === 0) nodes.get(to)?.store.renumber();
       if (random.below(25) === 0) {
         network.crash(to);
         // The process that lost power does nothing any more, but its requests are still waited for above.

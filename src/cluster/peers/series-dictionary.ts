@@ -1,6 +1,8 @@
 // The two ends of a connection's series dictionary. Labels cross a connection once; afterwards series are the sender's
-// references. Both ends live and die with the connection, and with the numbering of either side: a head that is replaced
-// numbers its series anew, which `dictionary` tells. Bounded: one bit a series at the sender, four bytes at the receiver.
+// references. A dictionary ends with its connection, and with the numbering of either side: a head that is replaced numbers
+// its series anew. The sender begins the next one by another *edition*, a number that it writes beside all samples; the
+// receiver, whose own numbering may have changed, refuses the samples of an edition that is void, and waits for the next.
+// Bounded: one bit a series at the sender, four bytes at the receiver.
 import { TimbalaError } from '../../base/index.ts';
 import type { LocalStore, SamplesPayload } from '../contracts.ts';
 
@@ -13,14 +15,22 @@ type RegisteredSeries = Awaited<ReturnType<LocalStore['register']>>;
 
 /** Which series the other side knows. */
 export class SentSeries {
+  /** Told to the other side with all samples: what was defined under another number counts no more. */
+  edition = 0;
   #dictionary: number | undefined;
   #bits = new Uint8Array(0);
+
+  /** The other side knows nothing any more. */
+  restart(): void {
+    this.edition++;
+    this.#bits = new Uint8Array(0);
+  }
 
   /** The series of a payload that the other side does not know yet, each once. */
   due({ dictionary, seriesRefs }: SamplesPayload): Uint32Array {
     if (dictionary !== this.#dictionary) {
       this.#dictionary = dictionary;
-      this.#bits = new Uint8Array(0);
+      this.restart();
     }
     const due: number[] = [];
     for (let i = 0; i < seriesRefs.length; i++) {
@@ -49,7 +59,8 @@ const noRefs = new Uint32Array(0);
 
 /** Which series of ours the sender's references mean. */
 export class KnownSeries {
-  #senderDictionary: number | undefined;
+  #edition: number | undefined;
+  #isVoid = false;
   #ownDictionary: number | undefined;
   #ownRefs = unknownRefs(refsMin);
 
@@ -66,21 +77,29 @@ export class KnownSeries {
     return this.#ownRefs;
   }
 
-  /** To be called for each message with samples, in order of arrival: another numbering of the sender ends all definitions. */
-  begin(senderDictionary: number): void {
-    if (senderDictionary === this.#senderDictionary) return;
-    this.#senderDictionary = senderDictionary;
-    this.#ownDictionary = undefined;
-    this.#ownRefs = unknownRefs(refsMin);
+  /**
+   * To be called for each message with samples, in order of arrival: another edition of the sender's ends all definitions.
+   * Throws PEER_DICTIONARY where the edition is void.
+   */
+  begin(edition: number): void {
+    if (edition !== this.#edition) {
+      this.#edition = edition;
+      this.#isVoid = false;
+      this.#ownDictionary = undefined;
+      this.#ownRefs = unknownRefs(refsMin);
+    }
+    if (this.#isVoid) throw new TimbalaError('PEER_DICTIONARY', 'the definitions before it are void; send them anew');
+  }
+
+  /** Samples of this edition turned out to name series wrongly, or by an earlier numbering of ours. */
+  voidEdition(edition: number): void {
+    if (edition === this.#edition) this.#isVoid = true;
   }
 
   /** Takes definitions. Throws PEER_DICTIONARY where our own numbering has changed since the first, or a reference is too large. */
   define({ dictionary, senderRefs, ownRefs }: RegisteredSeries): void {
     if (this.#ownDictionary !== undefined && dictionary !== this.#ownDictionary) {
-      throw new TimbalaError(
-        'PEER_DICTIONARY',
-        'our series were numbered anew; the next connection defines them again',
-      );
+      throw new TimbalaError('PEER_DICTIONARY', 'our series were numbered anew; send the definitions again');
     }
     this.#ownDictionary = dictionary;
     for (let i = 0; i < senderRefs.length; i++) {

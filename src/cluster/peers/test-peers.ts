@@ -81,8 +81,8 @@ export class TestStore {
   }
 
   async definitionsOf(dictionary: number, refs: Uint32Array): Promise<Uint8Array> {
-    assert.equal(dictionary, this.dictionary);
     await this.beforeDefinitions();
+    if (dictionary !== this.dictionary) throw new TimbalaError('PEER_DICTIONARY', `number ${dictionary}`);
     const writer = new ByteWriter();
     for (const ref of refs) {
       writer.u32(ref);

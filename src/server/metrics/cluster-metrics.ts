@@ -94,6 +94,7 @@ const peerHelps: Helps<PeerCountersByClass['control']> = {
   requestsAbandoned: 'Requests of peers given up because nobody waited for the answer.',
   samplesSent: 'Samples sent.',
   samplesReceived: 'Samples received.',
+  dictionariesRestarted: 'Times that a peer numbered its series anew, and all definitions were sent to it again.',
   definitionsBytesSent: 'Bytes of series definitions sent.',
   definitionsBytesReceived: 'Bytes of series definitions received.',
   creditWaits: 'Messages that waited for credit.',

@@ -252,6 +252,7 @@ export class Lane {
       get head() {
         return head();
       },
+      headOf: (headId) => this.#generations.heads.find((live) => live.headId === headId),
       commit: () => this.#log.commit(),
       position: () => Math.max(this.#log.durable, this.#recoveredPosition),
       countSamples: (appended, duplicates) => {

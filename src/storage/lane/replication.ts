@@ -31,6 +31,8 @@ export interface ReplicationHost {
   /** Runs `work`, synchronously, on the active generation under the lane's limits. Throws LANE_BUSY. */
   withActive<Result>(work: (active: Generation) => Result): Result;
   readonly head: LiveHead;
+  /** The present head, or an earlier one as long as samples live in it. */
+  headOf(headId: number): LiveHead | undefined;
   readonly tombstones: TombstoneIndex;
   /** Resolves when all that was logged so far is on disk. */
   commit(): Promise<void>;
@@ -154,10 +156,13 @@ export class LaneReplication {
     });
   }
 
-  /** Definitions of own series, as `register` takes them. Throws PEER_DICTIONARY where the references are not the head's. */
+  /**
+   * Definitions of own series, as `register` takes them; also of a head that was replaced after the payload was made. Throws
+   * PEER_DICTIONARY where that head has gone.
+   */
   definitionsOf(dictionary: number, refs: Uint32Array): Uint8Array<ArrayBuffer> {
-    const { headId, reader } = this.#host.head;
-    if (dictionary !== headId) throw otherDictionary();
+    const reader = this.#host.headOf(dictionary)?.reader;
+    if (!reader) throw otherDictionary();
     const writer = new SeriesRecordWriter();
     for (const ref of refs) writer.add(ref, reader.fingerprint(ref), reader.labelBytes(ref));
     return writer.payload().slice();
