@@ -89,9 +89,10 @@ export class Generations {
   }
 
   /**
-   * Starts a new head where the present one is mostly dead series. At most two heads live, so that memory stays bounded.
-   * The caller must forget the references of the old one, and peers theirs: connections begin anew with all definitions. Nothing happens while one of its generations is active. Series that
-   * passed through since the last call (to other nodes) are not dead.
+   * Starts a new head where the present one is mostly dead series. At most two heads live, so that memory stays bounded. The
+   * caller must forget the references of the old one, and peers theirs: connections begin anew with all definitions. Nothing
+   * happens while one of its generations is active. Series that passed through since the last call (to other nodes) are not
+   * dead.
    */
   replaceHeadIfDead(): boolean {
     const { head } = this.current;
