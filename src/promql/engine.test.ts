@@ -165,6 +165,8 @@ test('annotations point into the query and are given once', async () => {
   assert.deepEqual(infos, [
     'PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: "x" (2:21)',
   ]);
+  // Even where no value of it can matter.
+  assert.equal((await at('topk(0, rate(x[5m]))', 5, queryable)).infos.length, 1);
   const { warnings } = await at('quantile(2, x) + histogram_quantile(-1, b_bucket)', 0, queryable);
   assert.deepEqual(warnings, [
     'PromQL warning: quantile value should be between 0 and 1, got 2 (1:10)',

@@ -4,7 +4,14 @@ import type { AggregationNode } from '../plan/plan-node.ts';
 import { executionError } from './errors.ts';
 import { formatGeneral } from '../numbers/index.ts';
 import { groupSeries } from './grouping.ts';
-import { type Evaluation, type OutputSeries, Row, RowsOperator, type VectorOperator } from './operator.ts';
+import {
+  type Evaluation,
+  type OutputSeries,
+  readForEffects,
+  Row,
+  RowsOperator,
+  type VectorOperator,
+} from './operator.ts';
 import { highestFirst, lowestFirst, ValueHeaps } from './value-heap.ts';
 
 type SelectingNode = AggregationNode & { operator: 'topk' | 'bottomk' | 'limitk' };
@@ -22,7 +29,10 @@ export function selectK<S extends OutputSeries>(
   evaluation: Evaluation,
 ): VectorOperator<S> {
   const limitMax = validateLimits(limits);
-  if (limitMax < 1) return new RowsOperator([], []);
+  if (limitMax < 1) {
+    readForEffects(input, () => false, new Row(stepsCount));
+    return new RowsOperator([], []);
+  }
   const { groups, groupOf } = groupSeries(input.series, node.grouping, node.without);
   const groupSizes = new Int32Array(groups.length);
   for (const group of groupOf) groupSizes[group] = (groupSizes[group] as number) + 1;
