@@ -1,9 +1,10 @@
 // Nodes with peer connections for tests: a store that knows series by name, and handlers that check what arrives.
 import assert from 'node:assert/strict';
-import { ByteReader, ByteWriter, TimbalaError } from '../../base/index.ts';
+import { ByteReader, ByteWriter, hasCode, secondMs, TimbalaError } from '../../base/index.ts';
 import type { Log, Network } from '../../ports/index.ts';
 import { SimRandom } from '../../../sim/random.ts';
-import type { SimWorld } from '../../../sim/world.ts';
+import { SimNetwork } from '../../../sim/network.ts';
+import { SimWorld } from '../../../sim/world.ts';
 import type { PeerFrame, ReceivedFrame, ReceivedSamples, SamplesPayload } from '../contracts.ts';
 import type { PeerIdentity } from './connection.ts';
 import { PeerConnections, type PeerConnectionsOptions } from './peer-connections.ts';
@@ -168,3 +169,23 @@ export async function settled<Result>(world: SimWorld, promise: Promise<Result>)
 export async function pass(world: SimWorld, durationMs: number): Promise<void> {
   await settled(world, new Promise<void>((resolve) => world.schedule(durationMs, resolve)));
 }
+
+/** Nodes a and b, which know each other's addresses. */
+export async function pair(seed = 1) {
+  const world = new SimWorld(seed);
+  const network = new SimNetwork(world);
+  const a = await simulatedNode(world, network.at('a'), 'a');
+  const b = await simulatedNode(world, network.at('b'), 'b');
+  a.peers.setAddresses(new Map([['b', 'b:9095']]));
+  b.peers.setAddresses(new Map([['a', 'a:9095']]));
+  const ask = (frame: PeerFrame, patienceMs = secondMs) => settled(world, a.peers.request('b', frame, patienceMs));
+  return { world, network, a, b, ask };
+}
+
+export const hello = (body = 'hello'): PeerFrame => ({ kind: 'hello', body: text(body) });
+export const write = ({ store }: TestNode, ...names: string[]): PeerFrame => ({
+  kind: 'write',
+  body: text('w'),
+  samples: store.payload(...names),
+});
+export const rejectsWith = (code: string) => (error: unknown) => hasCode(error, code);
