@@ -25,9 +25,9 @@ const beforeMs = 30 * secondMs;
 const settleTimeoutMs = 300 * secondMs;
 const moveTimeoutMs = 900 * secondMs;
 
-/** Nothing to compare, hand over or drop but what is being written. */
-function isSettled({ marks, members, partitions }: ClusterStatus): boolean {
-  return marks.dueCount === 0 && partitions.foreign === 0 && members.every(({ state }) => state === 'active');
+/** Every partition is where it belongs, and nowhere else. Under load there is always something left to be compared. */
+function hasMoved({ marks, members, partitions }: ClusterStatus): boolean {
+  return marks.partitionsCount === 0 && partitions.foreign === 0 && members.every(({ state }) => state === 'active');
 }
 
 /** A counter without labels, of a node's /metrics. */
@@ -53,12 +53,12 @@ export async function benchClusterGrowth(options: BenchOptions): Promise<Row[]> 
   try {
     const urls = cluster.nodes.map(({ url }) => url);
     const startMs = settledEndMs() - historyMs;
-    const history = prepareLoad({ ...load, intervalsMs: [scrapeIntervalMs], startMs, durationMs: historyMs });
+    const history = prepareLoad({ ...load, startMs, durationMs: historyMs });
     await send(urls, history.bodies);
-    // The same series as they go on, scraped as often as fills the requests.
-    const requestsPerScrape = (targetsCount * seriesPerTarget) / load.samplesPerBody;
-    const intervalsMs = [Math.ceil((requestsPerScrape / requestsPerSecond) * secondMs)];
-    const live = generateLoad({ ...load, intervalsMs, startMs: Date.now(), durationMs: liveMs });
+    // The same series as they go on, in many small requests: latencies are of interest, and what moves is to be history.
+    const samplesPerSecond = (targetsCount * seriesPerTarget * secondMs) / scrapeIntervalMs;
+    const samplesPerBody = Math.ceil(samplesPerSecond / requestsPerSecond);
+    const live = generateLoad({ ...load, samplesPerBody, startMs: Date.now(), durationMs: liveMs });
     const steady = new SteadyLoad(urls, live, requestsPerSecond);
     progress(`growth: ${requestsPerSecond} writes per second from now on`);
     const writing = steady.run();
@@ -74,6 +74,7 @@ export async function benchClusterGrowth(options: BenchOptions): Promise<Row[]> 
 }
 
 async function grow(cluster: LocalCluster, historyCount: number, steady: SteadyLoad): Promise<Row[]> {
+  const isSettled = ({ marks }: ClusterStatus): boolean => marks.dueCount === 0;
   if (!(await cluster.until(settleTimeoutMs, (statuses) => statuses.every(isSettled)))) {
     progress('growth: the five nodes did not settle; the sixth joins all the same');
   }
@@ -87,7 +88,7 @@ async function grow(cluster: LocalCluster, historyCount: number, steady: SteadyL
   const activeMs = performance.now() - startedMs;
   const samplesAtJoin = historyCount + steady.samplesCount;
   progress(`growth: it is active after ${figure(activeMs / secondMs)} s`);
-  const isDone = await cluster.until(moveTimeoutMs, (statuses) => statuses.every(isSettled));
+  const isDone = await cluster.until(moveTimeoutMs, (statuses) => statuses.every(hasMoved));
   const doneMs = performance.now() - startedMs;
   const during = steady.look();
   const moved = await counter(sixth.url, 'timbala_cluster_repair_handover_samples_received_total');
