@@ -66,6 +66,8 @@ async function start(name: string, port: number, peers: readonly string[]) {
   const address = `127.0.0.1:${port}`;
   const options = { name, address, zone: '', weight: 1_000, peers, partitionsCount, place, timing };
   const found = async (): Promise<ClusterNode> => {
+    // What the node holds is known only then.
+    await store.ready();
     for (;;) {
       try {
         return await ClusterNode.start(options, { store, links, clock, random, log });
