@@ -92,6 +92,9 @@ interface Pending {
   readonly origin: SampleOrigin;
 }
 
+/** Before what is dropped is gone, and again before it is known. */
+const dropMsMax = 3000;
+
 export class ModelStore implements LocalStore {
   readonly disk: ModelDisk;
   isReady = false;
@@ -380,9 +383,12 @@ export class ModelStore implements LocalStore {
 
   // Forgetting, and state
 
-  dropPartition(partition: number): Promise<void> {
-    this.#forget(({ series }) => partitionOf(series) === partition);
-    return this.#after(this.#delayMs(), () => {});
+  /** Takes as long as the flush that a drop needs, with all that arrives before. */
+  async dropPartition(partition: number): Promise<void> {
+    await this.#after(this.#world.random.below(dropMsMax), () => {
+      this.#forget(({ series }) => partitionOf(series) === partition);
+    });
+    await this.#after(this.#world.random.below(dropMsMax), () => {});
   }
 
   async dropBefore(horizonMs: number): Promise<void> {

@@ -188,7 +188,10 @@ export interface LocalStore {
   scanMany(partitions: Uint32Array, startMs: number, endMs: number): AsyncIterable<SamplesPayload>;
   /** Partitions of which anything is held. */
   heldPartitions(): Promise<Uint32Array>;
-  /** Hides at once what the partition holds now, and reclaims it later. Samples that arrive after the call stay. */
+  /**
+   * Hides what the partition holds, at some time between the call and the end, and reclaims it later. Samples that arrive in
+   * between may go too, those that arrive afterwards stay.
+   */
   dropPartition(partition: number): Promise<void>;
   /** Drops what lies before. */
   dropBefore(horizonMs: number): Promise<void>;

@@ -66,6 +66,11 @@ export const decisions = {
     return !isOwner && !isMarked;
   },
 
+  /** Whether what is held of a partition counts for nothing: it is being dropped, with all that arrives before that is done. */
+  countsForNothing(isDropping: boolean): boolean {
+    return isDropping;
+  },
+
   /** Whether a window is compared, pushed and pulled: what is past retention must not come back from who dropped it later. */
   isCompared(isExpired: boolean): boolean {
     return !isExpired;

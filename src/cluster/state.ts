@@ -45,9 +45,11 @@ export class NodeState {
   readonly lives: SeenLives;
   /** False until the log is replayed, its marks are made, and peers were asked whether they know of more. */
   isReady = false;
-  /** Counts drops, for reads that began before one. */
+  /** Counts beginnings and ends of drops, for what began before one. */
   dropsCount = 0;
   readonly #droppedAt = new Map<number, number>();
+  /** Partitions of which a drop is under way. */
+  readonly #dropping = new Set<number>();
   #startPosition: number | undefined;
   #isAbandoned = false;
   readonly #place: Place;
@@ -165,12 +167,45 @@ export class NodeState {
     for (let i = 0; i < pairs.length; i++) this.held.add(pairPartition(pairs[i] ?? 0));
   }
 
-  noteDropped(partition: number): void {
+  /** From now on what is held of the partition counts for nothing, and reads that were planned before are refused. */
+  beginDrop(partition: number): void {
     this.held.delete(partition);
+    this.#dropping.add(partition);
     this.#droppedAt.set(partition, ++this.dropsCount);
   }
 
-  /** Throws where one of the partitions was dropped after the count stood at `dropsCount`: what was to be found may be gone. */
+  /** What arrives from now on stays. Where the drop failed, all may still be here, and owners may have changed meanwhile. */
+  endDrop(partition: number, isDone: boolean): void {
+    this.#dropping.delete(partition);
+    this.#droppedAt.set(partition, ++this.dropsCount);
+    if (isDone) return;
+    this.held.add(partition);
+    this.marks.markPartition(partition);
+  }
+
+  isDropping(partition: number): boolean {
+    return this.#dropping.has(partition);
+  }
+
+  /**
+   * Whether what was seen of a partition, or appended to it, since the count of drops stood at `dropsCount` stays. A drop takes
+   * a while, and takes what arrives meanwhile too: no digest, no append in between counts.
+   */
+  isKept(partition: number, dropsCount: number): boolean {
+    if (this.decisions.countsForNothing(this.#dropping.has(partition))) return false;
+    return (this.#droppedAt.get(partition) ?? 0) <= dropsCount;
+  }
+
+  /** Throws PEER_DROPPED where one of the partitions is not kept (`isKept`). */
+  refuseUnkept(partitions: Iterable<number>, dropsCount: number): void {
+    if (this.dropsCount === dropsCount && this.#dropping.size === 0) return;
+    for (const partition of partitions) {
+      if (this.isKept(partition, dropsCount)) continue;
+      throw new TimbalaError('PEER_DROPPED', `partition ${partition} is just being handed over; ask again`);
+    }
+  }
+
+  /** For reads: throws where one of the partitions was dropped after the count stood at `dropsCount`, and may be gone. */
   refuseDropped(partitions: Iterable<number>, dropsCount: number): void {
     if (this.dropsCount === dropsCount) return;
     for (const partition of partitions) {

@@ -42,19 +42,29 @@ export class Dropper {
     const drops: Promise<void>[] = [];
     for (const partition of state.held) {
       if (!state.decisions.mayDrop(state.isOwner(partition), state.marks.isMarked(partition))) continue;
-      // Noted before it is done: what arrives from now on is held, and who appends meanwhile is refused.
-      state.noteDropped(partition);
-      drops.push(state.store.dropPartition(partition));
+      drops.push(this.#drop(partition));
     }
     this.underWayCount = drops.length;
     await Promise.all(drops).finally(() => (this.underWayCount = 0));
-    this.partitionsDropped += drops.length;
     await this.#dropExpired();
     await this.#pruneDeletes();
     await this.#tellFloor();
     if (state.self?.state === 'leaving' && state.held.size === 0 && state.marks.count === 0) {
       await state.change((record) => record.withOwn(state.name, { state: 'left' }));
     }
+  }
+
+  async #drop(partition: number): Promise<void> {
+    const state = this.#state;
+    state.beginDrop(partition);
+    try {
+      await state.store.dropPartition(partition);
+    } catch (error) {
+      state.endDrop(partition, false);
+      throw error;
+    }
+    state.endDrop(partition, true);
+    this.partitionsDropped++;
   }
 
   /** One window after the horizon, so that no clock a little ahead takes what another still serves. */

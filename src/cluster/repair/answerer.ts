@@ -70,7 +70,7 @@ export class RepairAnswerer {
     const state = this.#state;
     // Past retention here, if not there: nobody promises anything of it.
     if (windowStartMs !== undefined && !this.#isCompared(windowStartMs)) return digests.map(() => 'equal');
-    const { view } = state;
+    const { view, dropsCount } = state;
     // A range with an end says nothing of all that a mark stands for.
     const isAll = windowStartMs !== undefined || toMs === undefined;
     const marks = digests.map(({ partition }) => (isAll ? state.marks.get({ partition, windowStartMs }) : undefined));
@@ -82,6 +82,8 @@ export class RepairAnswerer {
     return digests.map((theirs, index) => {
       const ours = own[index] ?? empty;
       const { partition } = theirs;
+      // What is about to go proves nothing: to be asked again when it has gone.
+      if (!state.isKept(partition, dropsCount)) return 'leased';
       const mark = marks[index];
       const isEqual = state.decisions.confirms(theirs, ours);
       if (!isEqual && body.isAudit) {
@@ -130,7 +132,7 @@ export class RepairAnswerer {
       this.#counters.refusedLeased++;
       throw new TimbalaError('PEER_LEASED', `${holder} is filling partition ${scope.partition}; compare it later`);
     }
-    const { decisions, store } = this.#state;
+    const { decisions, store, dropsCount } = this.#state;
     const differing: number[][] = [];
     for (const [index, range] of ranges.entries()) {
       const own = await store.digests(scope, range);
@@ -138,6 +140,7 @@ export class RepairAnswerer {
       // The requester may not trust its clock, and then compares what is past retention too.
       differing.push(windows.filter((windowStartMs) => this.#isCompared(windowStartMs)));
     }
+    this.#state.refuseUnkept([scope.partition], dropsCount);
     if (differing.some((windows) => windows.length > 0))
       this.#leases.grant(scope.partition, from, this.#state.view.hash);
     return differing;
@@ -151,7 +154,7 @@ export class RepairAnswerer {
       const { dropsCount } = state;
       const pairs = await state.store.append(samples, 'copied');
       state.noteCopied(pairs);
-      state.refuseDropped(partitionsOf(pairs), dropsCount);
+      state.refuseUnkept(partitionsOf(pairs), dropsCount);
       countCopy(this.#counters, body.reason, 'Received', samples);
     }
     for (const partition of body.ended) this.#leases.end(partition, from);

@@ -59,6 +59,7 @@ export class Auditor {
         this.#partitions = state.held[Symbol.iterator]();
         break;
       }
+      if (state.isDropping(next.value)) continue;
       if (state.isOwner(next.value) && !state.marks.isMarkedBefore(next.value, endMs)) partitions.push(next.value);
     }
     return partitions;

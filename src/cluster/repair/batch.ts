@@ -141,6 +141,7 @@ export class BatchPicker {
   #isWorkable(mark: ScopedMark): boolean {
     const { state } = this.#context;
     const { partition, windowStartMs } = mark.scope;
+    if (state.isDropping(partition)) return false;
     if (this.#leases.holder(partition, state.name, state.view.hash) !== undefined) return false;
     const missing = this.missingOwners(mark);
     const isAsked = (name: NodeName): boolean => !this.#backoff.isWaiting(name);

@@ -65,7 +65,7 @@ export class Writer {
     const { dropsCount } = this.#state;
     const pairs = await append();
     this.#state.noteWritten(pairs);
-    this.#state.refuseDropped(partitionsOf(pairs), dropsCount);
+    this.#state.refuseUnkept(partitionsOf(pairs), dropsCount);
   }
 
   /**
