@@ -81,6 +81,9 @@ export interface LaneStatus {
   readonly generationsCount: number;
   readonly logBytes: number;
   readonly pendingBytes: number;
+  /** Requests of clients that are under way to other nodes, and what they take. */
+  readonly keptCount: number;
+  readonly keptBytes: number;
   readonly replaying: boolean;
   /** Totals since start. */
   readonly samplesTotal: number;

@@ -126,6 +126,8 @@ function laneFamilies(lane: LaneStatus): MetricFamily[] {
     single('timbala_head_generations', 'gauge', 'Generations in memory.', lane.generationsCount),
     single('timbala_log_bytes', 'gauge', 'Log on disk.', lane.logBytes),
     single('timbala_lane_pending_bytes', 'gauge', 'Log not yet on disk.', lane.pendingBytes),
+    single('timbala_lane_kept_requests', 'gauge', 'Writes under way to other nodes.', lane.keptCount),
+    single('timbala_lane_kept_bytes', 'gauge', 'Memory that these take.', lane.keptBytes),
     single('timbala_ingested_samples_total', 'counter', 'Samples stored.', lane.samplesTotal),
     single('timbala_duplicate_samples_total', 'counter', 'Samples that were there already.', lane.duplicatesTotal),
     single('timbala_rejected_samples_total', 'counter', 'Samples refused.', lane.rejectedTotal),

@@ -116,6 +116,7 @@ export class Keeper {
     this.#checks = new PartChecks({
       disk: options.disk,
       clock: options.clock,
+      random: options.random,
       log: options.log,
       pages: options.modules.pages,
       parts: () => manifest.state.parts,

@@ -6,6 +6,7 @@ import type { Log } from '../../ports/index.ts';
 import { loadTestModule } from '../../wasm/test-modules.ts';
 import { SimClock } from '../../../sim/clock.ts';
 import { SimDisk } from '../../../sim/disk.ts';
+import { SimRandom } from '../../../sim/random.ts';
 import type { PartEntry } from '../manifest/manifest-edit.ts';
 import { Labels } from '../../model/index.ts';
 import { bitsOf, sourceOf, writeTestPart } from '../part/test-support.ts';
@@ -45,7 +46,7 @@ function open(partsCount: number, sizeBytes: number): World {
   const damaged: number[] = [];
   const onDamaged = ({ id }: PartEntry): void => void damaged.push(id);
   const pages = loadTestModule('pages');
-  const checks = new PartChecks({ disk, clock, log, pages, parts: () => parts, onDamaged });
+  const checks = new PartChecks({ disk, clock, random: new SimRandom(1), log, pages, parts: () => parts, onDamaged });
   return { clock, disk, parts, checks, damaged };
 }
 
@@ -59,6 +60,19 @@ test('each part is read once a month, spread over it where there is much', async
   await clock.advance(14.5 * dayMs);
   assert.equal(checks.totals.parts, 4, 'the first one again');
   assert.deepEqual(damaged, []);
+  checks.close();
+});
+
+test('what was written since the start is read a month later', async () => {
+  const { clock, disk, parts, checks } = open(1, 1000);
+  await clock.advance(hourMs);
+  assert.equal(checks.totals.parts, 1);
+  writeTestPart(disk, 'parts/2', { startMs: 0, endMs: 2 * hourMs }, sourceOf(series));
+  parts.set(2, { ...(parts.get(1) as PartEntry), id: 2 });
+  await clock.advance(29 * dayMs);
+  assert.equal(checks.totals.parts, 1);
+  await clock.advance(2 * dayMs);
+  assert.equal(checks.totals.parts, 3);
   checks.close();
 });
 

@@ -2,7 +2,7 @@
 // that has rotted unread helps nobody. A part is read in steps, so that flushes do not wait; parts are immutable, so a check
 // needs no lock, and one that is merged away meanwhile is let go.
 import { dayMs, errorMessage, hasCode, kib, mib, minuteMs, secondMs } from '../../base/index.ts';
-import type { Clock, Disk, Log, Timer } from '../../ports/index.ts';
+import type { Clock, Disk, Log, Random, Timer } from '../../ports/index.ts';
 import { PagesKernel } from '../../wasm/index.ts';
 import type { PartEntry } from '../manifest/manifest-edit.ts';
 import { openPart, PartCaches } from '../part/index.ts';
@@ -11,6 +11,7 @@ import { partPath } from './catalog.ts';
 export interface PartChecksOptions {
   readonly disk: Disk;
   readonly clock: Clock;
+  readonly random: Random;
   readonly log: Log;
   readonly pages: WebAssembly.Module;
   /** The parts that there are now. */
@@ -33,10 +34,14 @@ const cacheBytes = 16 * mib;
 export class PartChecks {
   readonly #options: PartChecksOptions;
   readonly #kernel: PagesKernel;
-  /** When each part was checked, by monotonic time. */
+  /** When each part was checked, or first seen by the process that wrote it; by monotonic time. */
   readonly #checkedMs = new Map<number, number>();
   readonly #suspects = new Set<number>();
   readonly #damaged = new Set<number>();
+  /** Parts of earlier runs are up to this one. */
+  readonly #lastIdAtStart: number;
+  /** Gives parts an order that is another one after each start, so that none is left out where starts are frequent. */
+  readonly #salt: number;
   #timer: Timer | undefined;
   #isClosed = false;
   #partsTotal = 0;
@@ -45,6 +50,10 @@ export class PartChecks {
   constructor(options: PartChecksOptions) {
     this.#options = options;
     this.#kernel = new PagesKernel(options.pages);
+    this.#lastIdAtStart = Math.max(0, ...options.parts().keys());
+    const salt = new Uint32Array(1);
+    options.random.fill(new Uint8Array(salt.buffer));
+    this.#salt = salt[0] as number;
     this.#schedule(turnMs);
   }
 
@@ -107,12 +116,27 @@ export class PartChecks {
       if (part) return part;
       this.#suspects.delete(id);
     }
-    const dueMs = this.#options.clock.monotonicMs() - periodMs;
-    const due = [...parts.values()].filter(
-      ({ id }) => !this.#damaged.has(id) && (this.#checkedMs.get(id) ?? Number.NEGATIVE_INFINITY) <= dueMs,
-    );
-    // What was never checked by this process, the oldest first: it has lain longest.
-    return due.sort((a, b) => a.id - b.id)[0];
+    const nowMs = this.#options.clock.monotonicMs();
+    let next: PartEntry | undefined;
+    for (const part of parts.values()) {
+      if (this.#damaged.has(part.id) || nowMs - this.#lastCheckedMs(part.id, nowMs) < periodMs) continue;
+      if (!next || this.#rank(part.id) < this.#rank(next.id)) next = part;
+    }
+    return next;
+  }
+
+  /** What was just written needs no check. */
+  #lastCheckedMs(id: number, nowMs: number): number {
+    let checkedMs = this.#checkedMs.get(id);
+    if (checkedMs === undefined) {
+      checkedMs = id > this.#lastIdAtStart ? nowMs : Number.NEGATIVE_INFINITY;
+      this.#checkedMs.set(id, checkedMs);
+    }
+    return checkedMs;
+  }
+
+  #rank(id: number): number {
+    return Math.imul(id ^ this.#salt, 0x9e3779b1) >>> 0;
   }
 
   #bytesPerSecond(): number {

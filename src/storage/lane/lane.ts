@@ -540,6 +540,8 @@ export class Lane {
       generationsCount: this.#generations.live.length,
       logBytes: this.#log.generationBytes,
       pendingBytes: this.#log.pendingBytes,
+      keptCount: this.replication.keptCount,
+      keptBytes: this.replication.keptBytes,
       replaying: this.#replaying,
       samplesTotal: samples,
       duplicatesTotal: duplicates,
