@@ -178,7 +178,7 @@ async function writeDeleted(node: FleetNode, timestampMs: number): Promise<void>
   await node.write(wrapSnappy(encodeWriteRequest(series)));
 }
 
-/** A delete while one owner is away; it hides what matches for ever, also what is sent again. */
+/** A delete while one owner is away; what it matches is hidden for ever, and refused when it is sent again. */
 export function deleted(awayIndex: number, takenAtIndex: number): Fault {
   return {
     name: `a delete while node ${awayIndex} is away`,
@@ -198,8 +198,8 @@ export function deleted(awayIndex: number, takenAtIndex: number): Fault {
         }
       };
       await check();
-      await writeDeleted(away, timestampMs);
-      await check();
+      const refusal = await writeDeleted(away, timestampMs).catch(String);
+      if (!String(refusal).includes('deleted')) journal.violated(`what was deleted is taken again: ${refusal}`);
       stage.lastChecks.push(check);
     },
   };
