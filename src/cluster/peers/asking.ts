@@ -24,6 +24,8 @@ export interface AskingOptions {
   readonly traffic: Traffic;
   /** Of the other side, for errors. */
   readonly peerName: () => string;
+  /** A request was not answered in the time that it was given. */
+  readonly onUnanswered: (patienceMs: number) => void;
   /** The other side has sent something lately: if it keeps us waiting it is busy, not away. */
   readonly isPeerAlive: () => boolean;
 }
@@ -93,6 +95,7 @@ export class Asking {
   #timeOut(id: number, { kind }: PeerFrame, patienceMs: number): void {
     const { traffic, peerName } = this.#options;
     traffic.counters.requestsTimedOut++;
+    this.#options.onUnanswered(patienceMs);
     const text = `${kind} to ${peerName()}: no answer within ${patienceMs} ms`;
     this.#withdraw(id, new TimbalaError('PEER_TIMEOUT', text));
   }

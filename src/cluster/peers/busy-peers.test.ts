@@ -176,6 +176,31 @@ suite('a peer that is busy', () => {
   });
 });
 
+test('a node that has left a question unanswered and says nothing is not waited for again, but greeted and written to', async () => {
+  const { world, network, a, ask } = await pair();
+  const marks = { kind: 'marks', body: text('?') } as const;
+  const outcome = async (asked: Promise<unknown>): Promise<unknown> =>
+    asked.then(
+      () => 'answered',
+      (error) => error.code,
+    );
+  await settled(world, a.peers.request('b', write(a, 'up'), secondMs));
+  await ask(marks);
+  network.cut('b', 'a');
+  assert.equal(await settled(world, outcome(a.peers.request('b', marks, 2 * secondMs))), 'PEER_TIMEOUT');
+  const startMs = world.nowMs;
+  const impatient = (['marks', 'compare', 'read'] as const).map((kind) =>
+    outcome(a.peers.request('b', { ...marks, kind }, 60 * secondMs)),
+  );
+  assert.deepEqual(await Promise.all(impatient), ['PEER_UNREACHABLE', 'PEER_UNREACHABLE', 'PEER_UNREACHABLE']);
+  assert.equal(world.nowMs, startMs, 'at once');
+  const patient = [hello(), write(a, 'up')].map((frame) => outcome(a.peers.request('b', frame, 10 * secondMs)));
+  await pass(world, secondMs);
+  network.heal();
+  assert.deepEqual(await settled(world, Promise.all(patient)), ['answered', 'answered']);
+  assert.equal((await ask(marks)).kind, 'marks');
+});
+
 test('a connection that is silent ends sooner where gossip too finds its node dead', async () => {
   const world = new SimWorld(1);
   const network = new SimNetwork(world);

@@ -30,6 +30,7 @@ import { type ClassLimits, type ConnectionClass, connectionClasses, messageKinds
 import type { PeerCounters } from './counters.ts';
 import { Inbox, ReceiveWindow } from './inbox.ts';
 import { Outbox } from './outbox.ts';
+import type { Pulse } from './pulse.ts';
 import { failureOf, isSmall, type Traffic } from './traffic.ts';
 
 /** Both sides have agreed within this time, or the connection is given up. */
@@ -68,6 +69,8 @@ export interface ConnectionOptions {
     | { readonly node: NodeName; readonly isNameKnown: boolean; readonly connectionClass: ConnectionClass }
     | undefined;
   readonly onRequest: PeerHandler;
+  /** Shared by all connections with a node. */
+  readonly pulseOf: (node: NodeName) => Pulse;
   /** Gossip's opinion of a node, where it has one. */
   readonly isAlive: (node: NodeName) => boolean | undefined;
   /** Both sides have agreed. */
@@ -90,6 +93,8 @@ export class PeerConnection implements StreamHandlers {
   #halves: Halves | undefined;
   #stream: NetworkStream | undefined;
   #peer: PeerIdentity | undefined;
+  /** Of the node at the other side, once it has said its name. */
+  #pulse: Pulse | undefined;
   #isEnded = false;
   #timer: Timer;
   #hasSentSinceBeat = false;
@@ -157,6 +162,7 @@ export class PeerConnection implements StreamHandlers {
   onBytes(bytes: Uint8Array): void {
     if (this.#isEnded) return;
     this.#lastArrivalMs = this.#options.clock.monotonicMs();
+    this.#pulse?.arrived(this.#lastArrivalMs);
     try {
       this.#reader.push(bytes, (header, body) => {
         // A frame may end the connection; what came behind it counts no more.
@@ -192,6 +198,7 @@ export class PeerConnection implements StreamHandlers {
       clock,
       traffic,
       peerName,
+      onUnanswered: (patienceMs) => this.#pulse?.unanswered(patienceMs, clock.monotonicMs()),
       isPeerAlive: () => this.isOpen && this.#silentMs() < livelyMs,
     });
     const answering = new Answering({
@@ -253,6 +260,8 @@ export class PeerConnection implements StreamHandlers {
     if (refusal) throw new TimbalaError(refusal.code, refusal.text);
     if (!this.#options.dialed) this.#sendOpening('');
     this.#peer = theirs;
+    this.#pulse = this.#options.pulseOf(theirs.node);
+    this.#pulse.arrived(this.#lastArrivalMs);
     this.#reader.bodyBytesMax = peerBodyBytesMax;
     traffic.counters.connectionsOpened++;
     this.#timer.cancel();

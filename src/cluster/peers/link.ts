@@ -59,6 +59,10 @@ export class PeerLink {
       if (waitMs > 0) return this.#unreachable(`tried again in ${Math.ceil(waitMs)} ms`);
     }
     const connection = (this.#connection ??= this.#dial());
+    // Greetings find out whether it answers again; a write waits for its quorum anyway, and may need this one.
+    const { node, pulseOf } = this.#options;
+    const isPatient = frame.kind === 'hello' || frame.kind === 'write';
+    if (!isPatient && pulseOf(node).isMute) return this.#unreachable('it has left a question unanswered');
     if (!connection.isHopeful) return this.#unreachable('gossip finds it dead');
     return connection.request(frame, patienceMs, signal);
   }

@@ -17,6 +17,7 @@ import { classOf, type ConnectionClass, limitsAmong } from './classes.ts';
 import { type ConnectionOptions, PeerConnection, type PeerIdentity } from './connection.ts';
 import { createCounters, type PeerCountersByClass } from './counters.ts';
 import { type LinkState, PeerLink } from './link.ts';
+import { Pulse } from './pulse.ts';
 
 /** Accepted connections at a time: 250 peers dial as many, and anyone may dial. */
 const acceptedMax = 1_000;
@@ -55,6 +56,7 @@ export class PeerConnections implements PeerLinks {
   readonly #listener: StreamListener;
   readonly #links = new Map<NodeName, Map<ConnectionClass, PeerLink>>();
   #addresses: ReadonlyMap<NodeName, string> = new Map();
+  readonly #pulses = new Map<NodeName, Pulse>();
   readonly #accepted = new Set<PeerConnection>();
   /** The newest that each node has dialed for each class. */
   readonly #newest = new Map<string, PeerConnection>();
@@ -85,6 +87,7 @@ export class PeerConnections implements PeerLinks {
       log,
       store,
       identity,
+      pulseOf: (node) => this.#pulseOf(node),
       isAlive: options.isAlive ?? (() => undefined),
       judge: options.judge ?? ((theirs) => refuseStrangers(identity(), theirs)),
       countersOf: (connectionClass) => this.counters[connectionClass],
@@ -108,7 +111,9 @@ export class PeerConnections implements PeerLinks {
         if (address === undefined) link.close('the node is no member any more');
         else link.setAddress(address);
       }
-      if (address === undefined) this.#links.delete(node);
+      if (address !== undefined) continue;
+      this.#links.delete(node);
+      this.#pulses.delete(node);
     }
   }
 
@@ -173,6 +178,13 @@ export class PeerConnections implements PeerLinks {
     this.#ports.log.warn('peer-refused', { error: message, refusedCount: this.#refusedSinceLog });
     this.#nextRefusalLogMs = nowMs + refusalLogMs;
     this.#refusedSinceLog = 0;
+  }
+
+  #pulseOf(node: NodeName): Pulse {
+    const pulse = this.#pulses.get(node) ?? new Pulse();
+    // Of others than members nothing is kept: anyone may dial, under any name.
+    if (this.#addresses.has(node)) this.#pulses.set(node, pulse);
+    return pulse;
   }
 
   #linkTo(node: NodeName, connectionClass: ConnectionClass): PeerLink | undefined {
