@@ -1,15 +1,18 @@
-// A sixth node joins five that hold data and take writes: how much of the data moves (the least possible is the share that the
-// newcomer owns, a sixth), how long it takes by itself, and what writes take before and meanwhile.
+// A sixth node joins five that hold data and take writes: how much of the data moves (the least possible is what the newcomer
+// then owns, a sixth), how long it takes by itself, and what writes take before and meanwhile. Afterwards the stores of all
+// six are compared: owners hold the same, and nobody else anything.
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hourMs, minuteMs, secondMs } from '../src/base/index.ts';
 import type { ClusterStatus } from '../src/cluster/index.ts';
 import { LocalCluster } from '../test/support/local-cluster.ts';
 import { generateLoad, loadDefaults, prepareLoad } from './load/generator.ts';
 import { send } from './load/sender.ts';
-import { SteadyLoad } from './load/steady.ts';
+import { type SteadyFigures, SteadyLoad } from './load/steady.ts';
 import { seriesPerTarget } from './load/target.ts';
 import { figure, progress, type Row } from './report.ts';
 import { type BenchOptions, scaled } from './run.ts';
+import { compareCopies } from '../test/cluster/copies.ts';
 
 const nodesCount = 5;
 const copiesCount = 3;
@@ -24,6 +27,7 @@ const graceMs = 10 * minuteMs;
 const beforeMs = 30 * secondMs;
 const settleTimeoutMs = 300 * secondMs;
 const moveTimeoutMs = 900 * secondMs;
+const problemsShownMax = 5;
 
 /** Every partition is where it belongs, and nowhere else. Under load there is always something left to be compared. */
 function hasMoved({ marks, members, partitions }: ClusterStatus): boolean {
@@ -52,7 +56,8 @@ export async function benchClusterGrowth(options: BenchOptions): Promise<Row[]> 
   const cluster = await LocalCluster.start({ directory: options.workDirectory, nodesCount });
   try {
     const urls = cluster.nodes.map(({ url }) => url);
-    const startMs = settledEndMs() - historyMs;
+    const historyEndMs = settledEndMs();
+    const startMs = historyEndMs - historyMs;
     const history = prepareLoad({ ...load, startMs, durationMs: historyMs });
     await send(urls, history.bodies);
     // The same series as they go on, in many small requests: latencies are of interest, and what moves is to be history.
@@ -62,61 +67,109 @@ export async function benchClusterGrowth(options: BenchOptions): Promise<Row[]> 
     const steady = new SteadyLoad(urls, live, requestsPerSecond);
     progress(`growth: ${requestsPerSecond} writes per second from now on`);
     const writing = steady.run();
+    let growth: Growth;
     try {
-      return await grow(cluster, history.samplesCount, steady);
+      growth = await grow(cluster, steady);
     } finally {
       steady.stop();
       await writing;
     }
+    await Promise.all(cluster.nodes.map((node) => node.stop()));
+    return rowsOf(growth, steady.retriesCount, await historyHeld(cluster, historyEndMs));
   } finally {
     await cluster.kill();
   }
 }
 
-async function grow(cluster: LocalCluster, historyCount: number, steady: SteadyLoad): Promise<Row[]> {
+/** The sixth node's samples of the history, and those of all. */
+async function historyHeld({ nodes }: LocalCluster, endMs: number): Promise<Held> {
+  const ended = nodes.map(({ gossipAddress, directory }) => ({
+    name: gossipAddress,
+    dataDirectory: join(directory, 'data'),
+  }));
+  const { problems, samplesByNode, samplesCount } = await compareCopies(ended, endMs);
+  for (const problem of problems.slice(0, problemsShownMax)) progress(`growth: WRONG: ${problem}`);
+  const bySixth = samplesByNode.get(ended.at(-1)?.name ?? '') ?? Number.NaN;
+  return { bySixth, copies: copiesCount * samplesCount, problemsCount: problems.length };
+}
+
+interface Held {
+  readonly bySixth: number;
+  readonly copies: number;
+  readonly problemsCount: number;
+}
+
+interface Growth {
+  /** Copies that all nodes received because owners have changed, and their bytes. */
+  readonly moved: number;
+  readonly movedBytes: number;
+  readonly activeMs: number;
+  /** Undefined: not done within the time. */
+  readonly doneMs: number | undefined;
+  readonly before: SteadyFigures;
+  readonly during: SteadyFigures;
+}
+
+async function grow(cluster: LocalCluster, steady: SteadyLoad): Promise<Growth> {
   const isSettled = ({ marks }: ClusterStatus): boolean => marks.dueCount === 0;
   if (!(await cluster.until(settleTimeoutMs, (statuses) => statuses.every(isSettled)))) {
     progress('growth: the five nodes did not settle; the sixth joins all the same');
   }
+  // Where five nodes start together, the first is joined by others, too.
+  const movedBefore = await handedOver(cluster);
   steady.look();
   await sleep(beforeMs);
   const before = steady.look();
-  const samplesBefore = historyCount + steady.samplesCount;
   progress('growth: the sixth node joins');
   const startedMs = performance.now();
-  const sixth = await cluster.add();
+  await cluster.add();
   const activeMs = performance.now() - startedMs;
-  const samplesAtJoin = historyCount + steady.samplesCount;
   progress(`growth: it is active after ${figure(activeMs / secondMs)} s`);
   const isDone = await cluster.until(moveTimeoutMs, (statuses) => statuses.every(hasMoved));
   const doneMs = performance.now() - startedMs;
   const during = steady.look();
-  const moved = await counter(sixth.url, 'timbala_cluster_repair_handover_samples_received_total');
-  const movedBytes = await counter(sixth.url, 'timbala_cluster_repair_handover_bytes_received_total');
-  const status = await sixth.status();
+  const movedAfter = await handedOver(cluster);
   progress(isDone ? `growth: done after ${figure(doneMs / secondMs)} s` : 'growth: NOT DONE within the time');
-  // What there was to move lies between what was acknowledged before it was started and when it was active.
-  const copies = (copiesCount * (samplesBefore + samplesAtJoin)) / 2;
-  const share = (status?.partitions.owned ?? Number.NaN) / (copiesCount * 65_536);
+  return {
+    moved: movedAfter.samplesCount - movedBefore.samplesCount,
+    movedBytes: movedAfter.bytes - movedBefore.bytes,
+    activeMs,
+    doneMs: isDone ? doneMs : undefined,
+    before,
+    during,
+  };
+}
+
+async function handedOver({ nodes }: LocalCluster): Promise<{ samplesCount: number; bytes: number }> {
+  const total = async (what: string): Promise<number> => {
+    const name = `timbala_cluster_repair_handover_${what}_received_total`;
+    return (await Promise.all(nodes.map(({ url }) => counter(url, name)))).reduce((sum, value) => sum + value, 0);
+  };
+  return { samplesCount: await total('samples'), bytes: await total('bytes') };
+}
+
+function rowsOf({ moved, movedBytes, activeMs, doneMs, before, during }: Growth, retries: number, held: Held): Row[] {
   const row = (what: string, unit: string, value: number): Row => ({
     what,
     unit,
     figures: new Map([[growthServer, value]]),
   });
+  const million = 1e6;
   return [
-    row('samples acknowledged when it joined', 'M', samplesAtJoin / 1e6),
-    row('copies that moved', 'M', moved / 1e6),
-    row('bytes that moved', 'MB', movedBytes / 1e6),
-    row('share of all copies that moved', '%', (100 * moved) / copies),
-    row('share of the partitions that the sixth owns', '%', 100 * share),
-    row('moved, against a sixth', '×', (moved / copies) * (nodesCount + 1)),
+    row('copies of the history, of all nodes', 'M', held.copies / million),
+    row('copies that moved, between any nodes', 'M', moved / million),
+    row('bytes that moved', 'MB', movedBytes / million),
+    row('share of the history that the sixth holds', '%', (100 * held.bySixth) / held.copies),
+    row('moved, against what the sixth holds', '×', moved / held.bySixth),
+    row('moved, against a sixth', '×', (moved / held.copies) * (nodesCount + 1)),
+    row('copies that are not as they should be, afterwards', '', held.problemsCount),
     row('active after', 's', activeMs / secondMs),
-    row('all moved, and the rest dropped, after', 's', isDone ? doneMs / secondMs : Number.NaN),
+    row('all moved, and the rest dropped, after', 's', (doneMs ?? Number.NaN) / secondMs),
     row('write latency before, median', 'ms', before.medianMs),
     row('write latency before, p99', 'ms', before.p99Ms),
     row('write latency meanwhile, median', 'ms', during.medianMs),
     row('write latency meanwhile, p99', 'ms', during.p99Ms),
     row('write latency meanwhile, slowest', 'ms', during.slowestMs),
-    row('writes sent again', '', steady.retriesCount),
+    row('writes sent again', '', retries),
   ];
 }

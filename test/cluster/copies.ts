@@ -14,7 +14,12 @@ import { NodeDisk, SystemClock, SystemRandom } from '../../src/node/index.ts';
 import type { Log } from '../../src/ports/index.ts';
 import { openReplicaStorage } from '../../src/storage/index.ts';
 import { loadTestModule } from '../../src/wasm/test-modules.ts';
-import type { FleetNode } from './fleet.ts';
+
+/** A node whose process has ended. */
+export interface EndedNode {
+  readonly name: string;
+  readonly dataDirectory: string;
+}
 
 const replicasCount = 3;
 const silent: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {}, child: () => silent };
@@ -43,7 +48,7 @@ async function holdingsOf(store: LocalStore, endMs: number): Promise<Holdings> {
   return holdings;
 }
 
-async function readStore(node: FleetNode, endMs: number): Promise<{ holdings: Holdings; record: ClusterRecord }> {
+async function readStore(node: EndedNode, endMs: number): Promise<{ holdings: Holdings; record: ClusterRecord }> {
   const { storage, store } = await openReplicaStorage({
     disk: new NodeDisk(node.dataDirectory),
     clock: new SystemClock(),
@@ -67,7 +72,7 @@ async function readStore(node: FleetNode, endMs: number): Promise<{ holdings: Ho
  * Compares the stores of all members, which have ended. Windows that ended before `endMs` have to be equal at their owners and
  * absent elsewhere.
  */
-export async function compareCopies(members: readonly FleetNode[], endMs: number): Promise<Copies> {
+export async function compareCopies(members: readonly EndedNode[], endMs: number): Promise<Copies> {
   const problems: string[] = [];
   const byNode = new Map<string, Holdings>();
   let record: ClusterRecord | undefined;
