@@ -4,7 +4,8 @@ import type { Channel } from '../ports/index.ts';
 import type { Retention, StoragePorts } from './contracts.ts';
 import { createInlineChannel } from './inline-channel.ts';
 import { Keeper } from './keeper/keeper.ts';
-import { Lane, type LaneLimits, type ReplicationOptions } from './lane/lane.ts';
+import { Lane, type ReplicationOptions } from './lane/lane.ts';
+import type { LaneLimits } from './lane/limits.ts';
 import { Reader } from './reader/reader.ts';
 
 export interface StorageOptions extends StoragePorts {

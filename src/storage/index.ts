@@ -22,7 +22,8 @@ export type {
 export { type InlineStorage, openStorage, type StorageOptions } from './engine.ts';
 export { createInlineChannel } from './inline-channel.ts';
 export { Keeper, type KeeperOptions } from './keeper/keeper.ts';
-export { defaultLaneLimits, Lane, type LaneLimits, type LaneOptions, type ReplicationOptions } from './lane/lane.ts';
+export { Lane, type LaneOptions, type ReplicationOptions } from './lane/lane.ts';
+export { defaultLaneLimits, type LaneLimits } from './lane/limits.ts';
 export { Reader, type ReaderOptions } from './reader/reader.ts';
 export { ReadSession } from './reader/session.ts';
 export type { AnswerSelection, FragmentEvaluator } from './answers/answer-reader.ts';

@@ -3,7 +3,6 @@
 // Every change follows one order: write parts/<id>.tmp and sync it, rename, sync parts/, commit the edit of MANIFEST, publish,
 // delete the inputs when no reader uses them. All disk work is synchronous in the keeper's own thread, one job at a time.
 import { hasCode, mib, RpcPeer, secondMs, TimbalaError } from '../../base/index.ts';
-import { encodeLabels, type Labels } from '../../model/index.ts';
 import type { Channel, Timer } from '../../ports/index.ts';
 import { HeadReader, PagesKernel } from '../../wasm/index.ts';
 import { mergeBytesMax, type MergePlan, planMerge } from '../compact/plan.ts';
@@ -17,27 +16,19 @@ import type {
 } from '../contracts.ts';
 import type { ManifestEdit, PartEntry } from '../manifest/manifest-edit.ts';
 import { Manifest } from '../manifest/manifest-file.ts';
-import {
-  mergeParts,
-  openPart,
-  type Part,
-  PartCaches,
-  type PartOptions,
-  type SeriesSource,
-  writePart,
-} from '../part/index.ts';
+import { mergeParts, openPart, type Part, PartCaches } from '../part/index.ts';
 import type { Catalog, FlushRequest, KeeperForLane, LaneForKeeper, Policy, Served } from '../protocol.ts';
-import { decideRetention } from '../retention/retention.ts';
-import { decodeSelectors } from '../selectors.ts';
+import { decideRetention, sizeFloorMs } from '../retention/retention.ts';
 import { StateFiles } from '../state/state-files.ts';
 import { renewStore } from '../state/store-identity.ts';
 import { TombstoneIndex } from '../tombstones.ts';
-import { alignedWindow, catalogWindows, type Window } from '../windows.ts';
+import { catalogWindows } from '../windows.ts';
 import { CatalogVersions, partPath } from './catalog.ts';
 import { FlushSource } from './flush-source.ts';
+import { sortedFingerprints, tombstonesOfRules } from './deletes.ts';
 import { PartChecks } from './part-checks.ts';
+import { PartFiles, recoverParts } from './part-files.ts';
 import { PartitionDrops } from './partition-drops.ts';
-import { isNameAside, isSetAside, setAside } from './quarantine.ts';
 
 export interface KeeperOptions extends StoragePorts {
   readonly retention: Retention;
@@ -56,8 +47,6 @@ const maintenanceIntervalMs = 15 * secondMs;
 const mergeCacheBytes = 32 * mib;
 /** The share of the free space that a merge may take: the log needs room as well. */
 const freeShareMax = 0.8;
-/** zstd's level by part level: flushed parts are short-lived and hold up the lane; large ones stay for years. */
-const compressionLevels = [1, 6, 6, 6];
 
 export class Keeper {
   /** What recovery found damaged and cut. */
@@ -66,10 +55,9 @@ export class Keeper {
   readonly #manifest: Manifest;
   readonly #catalog: CatalogVersions;
   readonly #kernel: PagesKernel;
+  readonly #files: PartFiles;
   readonly #heads = new Map<number, HeadReader>();
   readonly #lanes: readonly RpcPeer<LaneForKeeper>[];
-  /** When each part was first seen by this process, by monotonic time. */
-  readonly #seenMs = new Map<number, number>();
   readonly #drops: PartitionDrops;
   readonly #checks: PartChecks;
   /** Told the wish of retention by size. */
@@ -79,7 +67,6 @@ export class Keeper {
   #timer: Timer | undefined;
   #closing = false;
   readonly #startedMs: number;
-  #nextPartId: number;
   #flushesTotal = 0;
   #compactionsTotal = 0;
 
@@ -89,7 +76,7 @@ export class Keeper {
     // Before MANIFEST: it is what says that the directory is in use.
     if (!disk.exists('parts')) disk.makeDirectory('parts');
     const manifest = Manifest.open({ disk, random, onFatal });
-    removeUnnamed(options, manifest);
+    recoverParts(options, manifest);
     return new Keeper(options, manifest);
   }
 
@@ -98,8 +85,8 @@ export class Keeper {
     this.#manifest = manifest;
     this.damage = manifest.damage;
     this.#startedMs = options.clock.monotonicMs();
-    this.#nextPartId = manifest.state.nextPartId;
     this.#kernel = new PagesKernel(options.modules.pages);
+    this.#files = new PartFiles(options, manifest, this.#kernel);
     this.#drops = new PartitionDrops(options.disk, this.#kernel, manifest.state);
     this.#catalog = new CatalogVersions(options.disk, options.log, this.#catalogContent());
     this.#lanes = options.lanes.map((channel) => {
@@ -178,15 +165,15 @@ export class Keeper {
           const range = { startMs: Math.max(window.startMs, fromMs), endMs: window.endMs - 1 };
           const source = new FlushSource(reader, request.slot, refs, range, tombstones);
           const { tombstoneSeq } = this.#manifest.state;
-          const part = this.#writePart(window, source, tombstoneSeq, { generation: request.generation });
+          const part = this.#files.write(window, source, tombstoneSeq, { generation: request.generation });
           if (part) add.push(part);
         }
       }
-      this.#install(add);
+      this.#files.install(add);
       const flushed = { lane: request.lane, generation: request.generation };
       this.#commit(request.final ? { add, flushed } : { add });
     } catch (error) {
-      this.#removeFailed(add);
+      this.#files.removeFailed(add);
       throw error;
     }
     this.#flushesTotal++;
@@ -205,63 +192,6 @@ export class Keeper {
       this.#heads.set(head.headId, reader);
     }
     return reader;
-  }
-
-  // ---- writing parts ----
-
-  #writePart(
-    window: Window,
-    source: SeriesSource,
-    tombstoneSeq: number,
-    extra: Pick<PartOptions, 'generation'> = {},
-  ): PartEntry | undefined {
-    const { disk, random } = this.#options;
-    const id = this.#nextPartId++;
-    const contentHashKey = new Uint8Array(16);
-    random.fill(contentHashKey);
-    const { level, startMs, endMs } = window;
-    const compressionLevel = compressionLevels[level] ?? 6;
-    const options = { startMs, endMs, level, tombstoneSeq, contentHashKey, compressionLevel, ...extra };
-    const summary = writePart(disk, `${partPath(id)}.tmp`, options, source, this.#kernel);
-    if (!summary) return undefined;
-    const { minTimeMs, maxTimeMs, seriesCount, samplesCount } = summary.meta;
-    const { sizeBytes } = summary;
-    return { id, level, startMs, endMs, minTimeMs, maxTimeMs, seriesCount, samplesCount, sizeBytes, tombstoneSeq };
-  }
-
-  /** Gives written parts their names, durably. */
-  #install(parts: readonly PartEntry[]): void {
-    if (parts.length === 0) return;
-    const { disk, clock } = this.#options;
-    for (const { id } of parts) {
-      disk.rename(`${partPath(id)}.tmp`, partPath(id));
-      this.#seenMs.set(id, clock.monotonicMs());
-    }
-    try {
-      disk.syncDirectory('parts');
-    } catch (cause) {
-      const fatal = new TimbalaError('PARTS_SYNC_FAILED', 'parts/ could not be synced; the process must end', {
-        cause,
-      });
-      this.#options.onFatal(fatal);
-      throw fatal;
-    }
-  }
-
-  /** Removes parts whose edit was not made; where that is not certain they stay, and the next start decides. */
-  #removeFailed(parts: readonly PartEntry[]): void {
-    const { disk, log } = this.#options;
-    if (!this.#manifest.isCertain) return;
-    for (const { id } of parts) {
-      if (this.#manifest.state.parts.has(id)) continue;
-      for (const path of [partPath(id), `${partPath(id)}.tmp`]) {
-        try {
-          if (disk.exists(path)) disk.removeTree(path);
-        } catch (error) {
-          log.warn('part-not-removed', { part: id, reason: String(error) });
-        }
-      }
-    }
   }
 
   // ---- maintenance ----
@@ -291,7 +221,7 @@ export class Keeper {
     const plan = planMerge({
       parts: [...parts.values()].filter(({ id }) => !this.#checks.isDamaged(id) && !this.#checks.isSuspect(id)),
       nowMs,
-      ageMs: ({ id }) => monotonicMs - (this.#seenMs.get(id) ?? this.#startedMs),
+      ageMs: ({ id }) => monotonicMs - (this.#files.installedMs(id) ?? this.#startedMs),
       eager,
       // Inputs and output are on disk together.
       bytesMax: Math.min(mergeBytesMax, this.#options.disk.freeBytes() * freeShareMax),
@@ -328,12 +258,12 @@ export class Keeper {
         ...(tombstones.isEmpty ? {} : { deletedIntervals: (labels, own) => tombstones.intervals(own, labels) }),
         ...(this.#manifest.state.drops.size === 0 ? {} : { isDropped: this.#drops.lookup() }),
       });
-      const part = this.#writePart(window, source, this.#manifest.state.tombstoneSeq);
+      const part = this.#files.write(window, source, this.#manifest.state.tombstoneSeq);
       if (part) add.push(part);
-      this.#install(add);
+      this.#files.install(add);
       this.#commit({ add, remove: inputs.map(({ id }) => id) });
     } catch (error) {
-      this.#removeFailed(add);
+      this.#files.removeFailed(add);
       // The damaged one is left alone from now on: queries of its time say what is wrong with it, and other merges go on.
       if (hasCode(error, 'PART_CORRUPT')) for (const { id } of inputs) this.#checks.suspect(id);
       throw error;
@@ -403,11 +333,10 @@ export class Keeper {
     const { isReplica, retention, clock } = this.#options;
     if (isReplica !== true || retention.sizeBytes === undefined) return;
     const { parts, sizeHorizonMs } = this.#manifest.state;
-    const wished = decideRetention(parts.values(), retention, clock.nowMs(), sizeHorizonMs).sizeHorizonMs;
-    const { endMs } = alignedWindow((wished ?? sizeHorizonMs) - 1, 0);
-    if (endMs <= Math.max(this.#sizeFloorMs, Number.MIN_SAFE_INTEGER / 2)) return;
-    this.#sizeFloorMs = endMs;
-    for (const listener of this.#floorListeners) listener(endMs);
+    const floorMs = sizeFloorMs(parts.values(), retention, clock.nowMs(), sizeHorizonMs);
+    if (floorMs <= this.#sizeFloorMs) return;
+    this.#sizeFloorMs = floorMs;
+    for (const listener of this.#floorListeners) listener(floorMs);
   }
 
   #horizonMs(): number {
@@ -438,8 +367,7 @@ export class Keeper {
     const { disk, random, onFatal } = this.#options;
     if (!this.#manifest.state.parts.has(id)) return;
     renewStore(new StateFiles(disk, onFatal), random, disk.identity());
-    setAside(disk, id);
-    this.#manifest.commit({ remove: [id] });
+    this.#files.setAside(id);
     const consequence = `it is kept as ${partPath(id)}.damaged; started again, this is a new store that its peers fill`;
     onFatal(new TimbalaError('STORE_DAMAGED', `${reason}; ${consequence}`));
   }
@@ -456,7 +384,7 @@ export class Keeper {
           'the range to delete ends in the future; it would refuse samples to come',
         );
       }
-      const fingerprints = concatenate(this.#sortedFingerprints(series));
+      const fingerprints = sortedFingerprints(series, this.#kernel);
       this.#commit({ addTombstones: [{ seq: this.#manifest.state.tombstoneSeq + 1, startMs, endMs, fingerprints }] });
     });
   }
@@ -467,29 +395,8 @@ export class Keeper {
    */
   applyRules(rules: readonly DeleteRuleRequest[]): Promise<void> {
     return this.#exclusive(() => {
-      const { tombstones, tombstoneSeq } = this.#manifest.state;
-      const known = new Set([...tombstones.values()].map(({ rule }) => rule?.id));
-      const horizonMs = this.#horizonMs();
-      const added = rules.filter(({ id, endMs }) => !known.has(id) && endMs >= horizonMs);
-      if (added.length === 0) return;
-      // What can't be decoded must not get into MANIFEST.
-      for (const { selectors } of added) decodeSelectors(selectors);
-      const addTombstones = added.map(({ id, selectors, startMs, endMs }, index) => ({
-        seq: tombstoneSeq + 1 + index,
-        startMs,
-        endMs,
-        fingerprints: new Uint8Array(0),
-        rule: { id, selectors },
-      }));
-      this.#commit({ addTombstones });
-    });
-  }
-
-  #sortedFingerprints(series: readonly Labels[]): Uint8Array[] {
-    const fingerprints = series.map((labels) => this.#kernel.fingerprint(encodeLabels(labels)).slice());
-    return fingerprints.sort((a, b) => {
-      for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return (a[i] as number) - (b[i] as number);
-      return 0;
+      const addTombstones = tombstonesOfRules(rules, this.#manifest.state, this.#horizonMs());
+      if (addTombstones.length > 0) this.#commit({ addTombstones });
     });
   }
 
@@ -523,35 +430,4 @@ export class Keeper {
     this.#manifest.close();
     for (const lane of this.#lanes) lane.close('the keeper has been closed');
   }
-}
-
-function concatenate(pieces: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
-}
-
-/** Removes what a crash left in parts/: unfinished parts, and those whose edit was not committed, or whose removal was. */
-function removeUnnamed({ disk, log }: KeeperOptions, manifest: Manifest): void {
-  const named = new Set([...manifest.state.parts.keys()].map(String));
-  for (const { name } of disk.list('parts')) {
-    if (named.delete(name) || isNameAside(name)) continue;
-    disk.removeTree(`parts/${name}`);
-    log.info('unfinished-part-removed', { part: name });
-  }
-  for (const name of named) {
-    if (!isSetAside(disk, Number(name))) continue;
-    manifest.commit({ remove: [Number(name)] });
-    named.delete(name);
-  }
-  const [missing] = named;
-  if (missing === undefined) return;
-  throw new TimbalaError(
-    'PART_MISSING',
-    `MANIFEST names part ${missing}, but parts/${missing} is not there; restore it from a copy`,
-  );
 }

@@ -2,9 +2,9 @@
 // writes its log and its head. Lives in one thread; readers and the keeper see its head through shared memory.
 // Invariants: a write resolves only when its samples are on disk; generations are flushed in order, so "flushed up to g"
 // says everything about the log; samples in the head that were never acknowledged (a failed log write) may become visible.
-import { gib, hasCode, hourMs, mib, minuteMs, RpcPeer, secondMs, TimbalaError } from '../../base/index.ts';
+import { hasCode, RpcPeer, secondMs, TimbalaError } from '../../base/index.ts';
 import type { Channel, Timer } from '../../ports/index.ts';
-import { type WireBatch, WireKernel, type WireLimits } from '../../wasm/index.ts';
+import { type WireBatch, WireKernel } from '../../wasm/index.ts';
 import type {
   AppendedPairs,
   LaneStatus,
@@ -21,43 +21,13 @@ import type { KeeperForLane, LaneForKeeper, Policy, Served } from '../protocol.t
 import { StateFiles } from '../state/state-files.ts';
 import { renewStore } from '../state/store-identity.ts';
 import { TombstoneIndex } from '../tombstones.ts';
+import { Flusher } from './flusher.ts';
 import { Ingest } from './ingest.ts';
+import { defaultLaneLimits, type LaneLimits } from './limits.ts';
 import { MetadataStore } from './metadata-store.ts';
 import { Replay } from './replay.ts';
 import { LaneReplication } from './replication.ts';
 import { ReaderConnection } from './snapshots.ts';
-
-export interface LaneLimits {
-  /** A generation is frozen when it reaches any of the four. */
-  readonly generationSamplesMax: number;
-  readonly generationLogBytesMax: number;
-  readonly generationAgeMsMax: number;
-  readonly headShareMax: number;
-  /** Kernel memory of one head; two may live while one replaces the other. */
-  readonly headBytesMax: number;
-  readonly segmentBytesMax: number;
-  /** Log bytes that may wait for their sync before writes are refused with LANE_BUSY. */
-  readonly pendingBytesMax: number;
-  readonly lingerMs: number;
-  /** Samples may be so far ahead of this node's clock. */
-  readonly futureMs: number;
-  readonly metadataEntriesMax: number;
-  readonly wire: Partial<WireLimits>;
-}
-
-export const defaultLaneLimits: LaneLimits = {
-  generationSamplesMax: 64_000_000,
-  generationLogBytesMax: 512 * mib,
-  generationAgeMsMax: 2 * hourMs,
-  headShareMax: 0.75,
-  headBytesMax: 2 * gib,
-  segmentBytesMax: 64 * mib,
-  pendingBytesMax: 64 * mib,
-  lingerMs: 1,
-  futureMs: 10 * minuteMs,
-  metadataEntriesMax: 65_536,
-  wire: {},
-};
 
 export interface LaneOptions extends StoragePorts {
   readonly lane?: number;
@@ -79,7 +49,6 @@ export interface ReplicationOptions {
 }
 
 const tickMs = 30 * secondMs;
-const flushRetryMs = 10 * secondMs;
 const generationShareMin = 0.05;
 /** Memory figures cost a call into the kernel: taken once in so many writes. */
 const writesPerMemoryCheck = 64;
@@ -107,11 +76,9 @@ export class Lane {
   #tombstones: TombstoneIndex;
   #active: Generation | undefined;
   #lastNumber: number;
-  /** All flushes so far, in order; the first one waits for the replay. */
-  #flushes: Promise<void>;
+  readonly #flusher: Flusher;
   /** What of earlier runs' log has not been flushed partly: flushed before any generation of this run. */
   #replayTarget: Generation | undefined;
-  #catalogVersionMin = 0;
   #replaying = true;
   #closing = false;
   #timer: Timer | undefined;
@@ -171,7 +138,8 @@ export class Lane {
     this.#ingest = new Ingest(this.#wire, this.#log);
     this.replication = this.#openReplication();
     this.state = new StateFiles(disk, options.onFatal);
-    this.#removeLog(flushedGeneration);
+    this.#flusher = this.#createFlusher();
+    this.#flusher.removeLog(flushedGeneration);
     const segments = listSegments(disk, lane);
     // A later one is found in the log.
     this.#recoveredPosition = firstSequence(flushedGeneration + 1);
@@ -180,7 +148,9 @@ export class Lane {
     this.#openActive();
     this.replayed = this.#replay(segments);
     this.replayed.catch(() => undefined); // reported by onFatal; whoever waits for it sees it too
-    this.#flushes = this.replayed.then(() => this.#replayTarget && this.#flush(this.#replayTarget, true));
+    this.#flusher.beginAfter(
+      this.replayed.then(() => this.#replayTarget && this.#flusher.flush(this.#replayTarget, true)),
+    );
     this.#scheduleTick();
   }
 
@@ -263,6 +233,20 @@ export class Lane {
     });
   }
 
+  #createFlusher(): Flusher {
+    const { disk, clock, log } = this.#options;
+    return new Flusher({
+      lane: this.#lane,
+      disk,
+      clock,
+      log,
+      keeper: this.#keeper,
+      generations: this.#generations,
+      isClosing: () => this.#closing,
+      saveMarks: () => this.#saveMarks(),
+    });
+  }
+
   #bounds(): { minMs: number; maxMs: number } {
     const nowMs = this.#options.clock.nowMs();
     const { retentionMs, sizeHorizonMs } = this.#policy;
@@ -335,8 +319,7 @@ export class Lane {
       samplesCount,
       seriesCount,
     });
-    this.#flushes = this.#flushes.then(() => this.#flush(active, true));
-    this.#flushes.catch(() => undefined); // only a failed replay stops the flushes
+    this.#flusher.enqueue(active);
     if (this.#generations.replaceHeadIfDead()) this.#wire.clearReferences();
     try {
       this.#openActive();
@@ -352,28 +335,6 @@ export class Lane {
     if (this.#active === failed) this.#freezeActive('write-failed');
   }
 
-  /** Resolves when the generation is in parts. `final`: nothing more of these log generations will come. */
-  async #flush(generation: Generation, final: boolean): Promise<void> {
-    const { number, slot, live } = generation;
-    const request = { lane: this.#lane, generation: number, final, head: this.#generations.handle(live), slot };
-    for (;;) {
-      if (this.#closing) return;
-      try {
-        if (final) await this.#saveMarks();
-        const { catalogVersion } = await this.#keeper.call('flush', request);
-        this.#catalogVersionMin = catalogVersion;
-        break;
-      } catch (error) {
-        if (hasCode(error, 'RPC_CLOSED') || this.#closing) return;
-        this.#options.log.error('flush-failed', { generation: number, reason: String(error), retryMs: flushRetryMs });
-        await this.#delay(flushRetryMs);
-      }
-    }
-    generation.flushed = true;
-    this.#generations.dropObsolete();
-    if (final) this.#removeLog(number);
-  }
-
   // The log that goes with this flush is what would mark its pairs again after a crash.
   async #saveMarks(): Promise<void> {
     const { replication } = this.#options;
@@ -387,18 +348,6 @@ export class Lane {
     return new Promise((resolve) => this.#options.clock.setTimer(delayMs, resolve));
   }
 
-  // A file that stays after a crash is removed on the next start: MANIFEST says which generations are flushed.
-  #removeLog(flushedGeneration: number): void {
-    const { disk, log } = this.#options;
-    try {
-      for (const { path, generation } of listSegments(disk, this.#lane)) {
-        if (generation <= flushedGeneration) disk.removeFile(path);
-      }
-    } catch (error) {
-      log.warn('log-not-removed', { flushedGeneration, reason: String(error) });
-    }
-  }
-
   async #replay(segments: readonly LogSegment[]): Promise<ReplayReport> {
     const { disk, clock } = this.#options;
     const replay = new Replay({
@@ -409,7 +358,7 @@ export class Lane {
       openGeneration: (number) => this.#generations.open(number, clock.monotonicMs()),
       flushPartly: async (generation) => {
         this.#generations.freeze(generation);
-        await this.#flush(generation, false);
+        await this.#flusher.flush(generation, false);
       },
       isFull: (generation) => this.#isMemoryFull(generation),
       isClosing: () => this.#closing,
@@ -474,7 +423,7 @@ export class Lane {
       {
         generations: this.#generations,
         assertComplete: () => this.#assertReplayed(),
-        catalogVersionMin: () => this.#catalogVersionMin,
+        catalogVersionMin: () => this.#flusher.catalogVersionMin,
         sync: () => this.#sync(),
         replication: this.replication,
       },
@@ -486,7 +435,7 @@ export class Lane {
   // What a failed log write left in the head is on disk only when its generation is.
   async #sync(): Promise<void> {
     await this.#log.commit();
-    if (this.#generations.live.some(({ isUnlogged, flushed }) => isUnlogged && !flushed)) await this.#flushes;
+    if (this.#generations.live.some(({ isUnlogged, flushed }) => isUnlogged && !flushed)) await this.#flusher.done;
   }
 
   #assertReplayed(): void {
@@ -498,25 +447,16 @@ export class Lane {
   async flushNow(): Promise<void> {
     await this.replayed;
     if (this.#activeSamplesCount > 0) this.#freezeActive('asked');
-    await this.#flushes;
+    await this.#flusher.done;
   }
 
   /**
    * Hides what is held of these partitions by now, durably, and has it removed later; what is appended after the call stays.
-   * Between the flush that this takes and the drop no later generation is flushed: it would count as older.
    */
   async dropPartitions(partitions: Uint16Array): Promise<void> {
     // Before anything is awaited: the next append goes into another generation.
     if (this.#activeSamplesCount > 0) this.#freezeActive('drop');
-    const dropped = this.#dropAfter(this.#flushes, partitions);
-    this.#flushes = dropped.catch(() => undefined);
-    await dropped;
-  }
-
-  async #dropAfter(flushes: Promise<void>, partitions: Uint16Array): Promise<void> {
-    await flushes;
-    const { catalogVersion } = await this.#keeper.call('drop', { partitions });
-    this.#catalogVersionMin = catalogVersion;
+    await this.#flusher.drop(partitions);
   }
 
   metadata(metric?: string): MetricMetadata[] {

@@ -2,6 +2,7 @@
 // clock; by size it moves to just behind the oldest parts that must go, and never back.
 import type { Retention } from '../contracts.ts';
 import type { PartEntry } from '../manifest/manifest-edit.ts';
+import { alignedWindow } from '../windows.ts';
 
 export interface RetentionDecision {
   /** Samples before this are gone. */
@@ -30,4 +31,15 @@ export function decideRetention(
   }
   const obsolete = oldestFirst.filter((part) => part.maxTimeMs < horizonMs);
   return moved ? { horizonMs, obsolete, sizeHorizonMs: horizonMs } : { horizonMs, obsolete };
+}
+
+/** The start of the oldest window that a limit by size leaves room for; −∞ where nothing had to go yet. */
+export function sizeFloorMs(
+  parts: Iterable<PartEntry>,
+  retention: Retention,
+  nowMs: number,
+  sizeHorizonMs: number,
+): number {
+  const wishedMs = decideRetention(parts, retention, nowMs, sizeHorizonMs).sizeHorizonMs ?? sizeHorizonMs;
+  return wishedMs === Number.MIN_SAFE_INTEGER ? Number.NEGATIVE_INFINITY : alignedWindow(wishedMs - 1, 0).endMs;
 }
