@@ -2,12 +2,13 @@
 //
 // - Of nodes that start together, the one with the least store id founds the cluster that the others join (not the first by
 //   address: operators may name a node differently on each other one); but only when every one of them says that it is of
-//   none. Silence says nothing: a wiped node that is cut off would found a second cluster.
+//   none, and gives it leave (candidacy.ts). Silence says nothing: a wiped node that is cut off would found a second cluster.
 // - A directory whose record knows another store under its name has become another store (it was copied, set back, or has lost
 //   records). It joins anew, with what it holds, and takes the name over; the store that it was is a loss. But a store that
 //   the record knows as lost stays out: it only hands over what it holds.
 import { errorMessage, TimbalaError } from '../base/index.ts';
-import type { LocalStore, NodeName, StoreId } from './contracts.ts';
+import { Candidacy } from './candidacy.ts';
+import type { LocalStore, NodeName, PeerLinks, StoreId } from './contracts.ts';
 import { answerWithoutCluster, introduce } from './exchange.ts';
 import type { ClusterNodeOptions, ClusterPorts } from './node.ts';
 import { acksAlone, ClusterRecord, type Member, soleActive } from './record/index.ts';
@@ -105,11 +106,14 @@ async function enter(
   const withoutCluster: StoreId[] = [];
   // Their names are in the record that they will give.
   links.setAddresses(new Map(others.map((peer) => [peer, peer])));
-  answerWithoutCluster(links, store.id);
+  const candidacy = candidacyOf(ports);
+  candidacy.reopen();
+  answerWithoutCluster(links, store.id, (asker) => candidacy.allows(asker));
   for (const peer of others) {
     try {
       const { record, store: theirs } = await introduce(links, peer, timing.askDeadlineMs);
       if (record && (!own || own.clusterId === record.clusterId)) {
+        candidacy.decide();
         return joined(record, options, store.id, holdsNothing);
       }
       if (!record) withoutCluster.push(theirs);
@@ -120,8 +124,25 @@ async function enter(
   }
   // The own store id comes from an address under which this node did not know itself.
   const isFirst = withoutCluster.every((theirs) => store.id <= theirs);
-  if (!own && withoutCluster.length === others.length && isFirst) return founded(options, ports);
+  if (!own && withoutCluster.length === others.length && isFirst) {
+    const askAll = async (): Promise<boolean> => {
+      const asked = others.map((peer) => introduce(links, peer, timing.askDeadlineMs, store.id));
+      const answers = await Promise.allSettled(asked);
+      return answers.every((answer) => answer.status === 'fulfilled' && answer.value.record === undefined);
+    };
+    if (await candidacy.claim(askAll)) return founded(options, ports);
+    failures.push('not all of them leave it to this node to found one');
+  }
   throw new TimbalaError('CLUSTER_NOT_FOUND', `no peer knows a cluster to join (${failures.join('; ')}); trying again`);
+}
+
+/** By connections: those of one start, whose attempts share what they have allowed others. */
+const candidacies = new WeakMap<PeerLinks, Candidacy>();
+
+function candidacyOf({ links, store, clock }: ClusterPorts): Candidacy {
+  const candidacy = candidacies.get(links) ?? new Candidacy(store.id, clock);
+  candidacies.set(links, candidacy);
+  return candidacy;
 }
 
 function founded(options: ClusterNodeOptions, ports: ClusterPorts): ClusterRecord {

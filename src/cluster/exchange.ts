@@ -197,11 +197,17 @@ function setBack(code: string, node: NodeName): TimbalaError {
   return new TimbalaError(code, `the log of ${node} has told of more than it holds: it was set back, or runs twice`);
 }
 
-/** Tells who asks that this node is of no cluster yet. */
-export function answerWithoutCluster(links: PeerLinks, store: StoreId): void {
-  links.onRequest = async (_from, { kind }) => {
+/**
+ * Tells who asks that this node is of no cluster yet; who asks for leave to found one (`introduce`) is told CLUSTER_FOUNDING
+ * where `allows` refuses it.
+ */
+export function answerWithoutCluster(links: PeerLinks, store: StoreId, allows: (asker: StoreId) => boolean): void {
+  links.onRequest = async (_from, { kind, body }) => {
+    const reader = new ByteReader(body);
+    reader.string();
+    const { store: claimant } = requestHeader.read(reader);
+    const isRefused = claimant !== '' && !allows(claimant);
     const writer = new ByteWriter();
-    const reason = 'of no cluster yet';
     const header = {
       status: 'refused',
       store,
@@ -209,8 +215,8 @@ export function answerWithoutCluster(links: PeerLinks, store: StoreId): void {
       record: undefined,
       sentMs: 0,
       life: undefined,
-      code: 'CLUSTER_NONE',
-      reason,
+      code: isRefused ? 'CLUSTER_FOUNDING' : 'CLUSTER_NONE',
+      reason: isRefused ? 'another node founds a cluster, or has' : 'of no cluster yet',
     } as const;
     replyHeader.write(writer, header);
     return { kind, body: writer.copy() };
@@ -223,13 +229,21 @@ export interface Introduction {
   readonly record: ClusterRecord | undefined;
 }
 
-/** Asks who is there, without being of a cluster. Throws PEER_…, and what the other refuses with. */
-export async function introduce(links: PeerLinks, to: NodeName, deadlineMs: number): Promise<Introduction> {
+/**
+ * Asks who is there, without being of a cluster. `claimant`: the own store, to ask for leave to found one. Throws PEER_…, and
+ * what the other refuses with.
+ */
+export async function introduce(
+  links: PeerLinks,
+  to: NodeName,
+  deadlineMs: number,
+  claimant: StoreId = '',
+): Promise<Introduction> {
   const writer = new ByteWriter();
   writer.string('join');
   requestHeader.write(writer, {
     clusterId: '',
-    store: '',
+    store: claimant,
     recordHash: '',
     record: undefined,
     sentMs: 0,
