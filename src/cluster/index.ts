@@ -31,6 +31,8 @@ export {
   type ReadOptions,
   type ReadPlan,
   type ReadStream,
+  type Share,
+  type WantedOfShared,
 } from './read/index.ts';
 export { ClusterRecord, type Member, type MemberState } from './record/index.ts';
 export type { ClusterStatus, Liveness, LossStatus, MemberStatus } from './status.ts';

@@ -28,6 +28,7 @@ export { Reader, type ReaderOptions } from './reader/reader.ts';
 export { ReadSession } from './reader/session.ts';
 export type { AnswerSelection, FragmentEvaluator } from './answers/answer-reader.ts';
 export { type AnswerSeries, AnswerUnion } from './answers/answer-union.ts';
+export { knownSeries } from './answers/known-series.ts';
 export { keepRanges, type ReadSegment, SegmentRanges } from './answers/segment-ranges.ts';
 export { SegmentSession } from './answers/segment-session.ts';
 export { readTextFrame } from './answers/text-frame.ts';

@@ -13,6 +13,7 @@ import {
   createInlineChannel,
   encodeSelectors,
   encodeWanted,
+  knownSeries,
   laneForReplica,
   openReplicaStorage,
   openStorage,
@@ -223,6 +224,48 @@ suite('replica store', () => {
     const some = contents([await read(a, everyPartition, startMs - 2500, startMs - 500)]);
     assert.deepEqual([...some.keys()], [`1 ${startMs - 2000}`]);
     assert.equal(contents([await read(a, new Uint8Array(8192))]).size, 0);
+  });
+
+  test('who says what it has is sent what differs from it, within the segments asked for', async () => {
+    const [a, b] = [await openNode(new SimDisk()), await openNode(new SimDisk(), 2)];
+    a.store.onLogCut = () => new Uint8Array();
+    const both = [sample(1, startMs - 3000), sample(2, startMs - 3000), sample(2, startMs - 2000), sample(3, startMs)];
+    await writeTo([a, b], both);
+    await writeTo([a], [sample(2, startMs - 1000), sample(4, startMs - 9000), sample(5, startMs - 1000)]);
+    await writeTo([b], [sample(1, startMs - 1000), sample(6, startMs)]);
+    await a.clock.runUntil(a.replica.storage.lane.flushNow());
+    const matchers = [new Matcher('series', '!=', '')];
+    const sentBy = async (fromMs: number): Promise<string[]> => {
+      const segments = [{ fromMs, toMs: startMs, partitions: everyPartition }];
+      const requests = [{ matchers, startMs: 0, endMs: startMs }];
+      const { reader } = b.replica.storage;
+      const session = reader.openSession();
+      const control = { check: () => undefined, addBytes: () => undefined };
+      const [own] = await b.clock.runUntil(session.select(requests, control));
+      const known = knownSeries(reader, [own?.series ?? []], segments, () => undefined);
+      const wanted = encodeWanted({ kind: 'samples', requests, known });
+      const union = new AnswerUnion(1);
+      const frames = a.store.read({ fromMs, toMs: startMs, wanted }, segments)[Symbol.asyncIterator]();
+      for (;;) {
+        const next = await a.clock.runUntil(frames.next());
+        if (next.done) break;
+        union.add('a', next.value);
+      }
+      const sent = union.series(0, []).map(({ labels }) => labels.get('series') ?? '');
+      // United with the own ones nothing is missing.
+      const united = new Map<string, number>();
+      const buffer = new SampleBuffer();
+      for (const series of union.series(0, own?.series ?? [])) {
+        series.read(buffer);
+        united.set(series.labels.get('series') ?? '', buffer.count);
+      }
+      session.close();
+      if (fromMs === 0) assert.deepEqual(Object.fromEntries(united), { 1: 2, 2: 3, 3: 1, 4: 1, 5: 1, 6: 1 });
+      return sent.sort();
+    };
+    assert.deepEqual(await sentBy(0), ['1', '2', '4', '5']);
+    assert.deepEqual(await sentBy(startMs - 1500), ['2', '5']);
+    assert.deepEqual(await sentBy(startMs), []);
   });
 
   test('whatever operation a crash comes at, every acknowledged sample is marked: by the file, or by the log', async () => {

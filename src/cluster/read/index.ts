@@ -1,4 +1,5 @@
 export { planAlone } from './plan-alone.ts';
 export { planEverything, planRead, type PlanInput, type ReadPlan } from './plan.ts';
-export type { ReadEvent, ReadStream } from './read-stream.ts';
+export type { ReadEvent, ReadStream, WantedOfShared } from './read-stream.ts';
+export type { Share } from './shares.ts';
 export { type ClusterRead, type ReadCounters, Reader, type ReadOptions } from './reader.ts';

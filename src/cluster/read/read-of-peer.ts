@@ -5,13 +5,20 @@ import type { Answer, Exchange, Question } from '../exchange.ts';
 import type { NodeState } from '../state.ts';
 import type { ClusterTiming } from '../timing.ts';
 import { type PlannedRead, PlanStale, type RemoteRead } from './read-stream.ts';
+import type { Share } from './shares.ts';
 import { type OpenReadId, readEndQuestion, readMoreQuestion, type ReadPiece, readQuestion } from './serve.ts';
+
+export interface AskedOfPeer {
+  readonly planned: PlannedRead;
+  readonly share: Share;
+  readonly wanted: Uint8Array;
+}
 
 export class ReadOfPeer implements RemoteRead {
   readonly #state: NodeState;
   readonly #exchange: Exchange;
   readonly #timing: ClusterTiming;
-  readonly #planned: PlannedRead;
+  readonly #asked: AskedOfPeer;
   readonly #from: NodeName;
   readonly #signal: AbortSignal;
   /** What the peer knows the read by, while it has more. */
@@ -20,19 +27,12 @@ export class ReadOfPeer implements RemoteRead {
   #isClosed = false;
   #isDone = false;
 
-  constructor(
-    state: NodeState,
-    exchange: Exchange,
-    timing: ClusterTiming,
-    planned: PlannedRead,
-    from: NodeName,
-    signal: AbortSignal,
-  ) {
+  constructor(state: NodeState, exchange: Exchange, timing: ClusterTiming, asked: AskedOfPeer, signal: AbortSignal) {
     this.#state = state;
     this.#exchange = exchange;
     this.#timing = timing;
-    this.#planned = planned;
-    this.#from = from;
+    this.#asked = asked;
+    this.#from = asked.share.from;
     this.#signal = signal;
   }
 
@@ -43,7 +43,7 @@ export class ReadOfPeer implements RemoteRead {
       this.#isDone = isLast;
       this.#read = isLast ? undefined : read;
       if (this.#isClosed) this.#endThere();
-      const { counters } = this.#planned;
+      const { counters } = this.#asked.planned;
       counters.frames++;
       counters.bytes += frame.length;
       return frame;
@@ -53,13 +53,13 @@ export class ReadOfPeer implements RemoteRead {
   }
 
   async #ask(): Promise<ReadPiece> {
-    const { selection, others, dropsCounts } = this.#planned;
     if (this.#read) {
       return this.#checked(await this.#put(readMoreQuestion, { read: this.#read, number: ++this.#number }));
     }
-    const segments = others.get(this.#from) ?? [];
-    const dropsCount = dropsCounts.get(this.#from) ?? 0;
-    return this.#checked(await this.#put(readQuestion, { ...selection, segments, dropsCount }));
+    const { planned, share, wanted } = this.#asked;
+    const dropsCount = planned.dropsCounts.get(this.#from) ?? 0;
+    const { segments } = share;
+    return this.#checked(await this.#put(readQuestion, { ...planned.selection, wanted, segments, dropsCount }));
   }
 
   #put<Request>(question: Question<Request, ReadPiece>, request: Request): Promise<Answer<ReadPiece>> {
@@ -68,7 +68,8 @@ export class ReadOfPeer implements RemoteRead {
   }
 
   #checked({ viewHash, store, body }: Answer<ReadPiece>): ReadPiece {
-    if (viewHash === this.#planned.viewHash && store === this.#state.record.member(this.#from)?.store) return body;
+    if (viewHash === this.#asked.planned.viewHash && store === this.#state.record.member(this.#from)?.store)
+      return body;
     throw new PlanStale();
   }
 

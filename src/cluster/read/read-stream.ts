@@ -4,12 +4,14 @@ import { TimbalaError } from '../../base/index.ts';
 import type { Clock, Timer } from '../../ports/index.ts';
 import type { NodeName, ReadSegment, RecordHash, Selection } from '../contracts.ts';
 import type { ReadCounters } from './reader.ts';
+import type { Share } from './shares.ts';
 import type { Excluded } from './survey.ts';
 
 /**
  * - `plan`: an attempt begins; forget what came before. `own` is the asking node's share of `selection` (whose range may be
  *   narrower than asked for): read it from its own storage *before* asking for the next event, because `end` vouches for it.
- * - `frame`: a piece of what a source holds; those of one source come in order. To be merged by union.
+ *   `shared` is what others are read for although it is in `own`.
+ * - `frame`: a piece of what a node holds; those of one share of one node come in order. To be merged by union.
  * - `end`: the answer is complete but for what `warnings` say.
  */
 export type ReadEvent =
@@ -19,19 +21,25 @@ export type ReadEvent =
       readonly own: readonly ReadSegment[];
       /** Whose frames follow. */
       readonly others: readonly NodeName[];
+      readonly shared: readonly Share[];
     }
-  | { readonly kind: 'frame'; readonly from: NodeName; readonly frame: Uint8Array }
+  | { readonly kind: 'frame'; readonly from: NodeName; readonly isShared: boolean; readonly frame: Uint8Array }
   | { readonly kind: 'end'; readonly warnings: readonly string[] };
 
 export interface ReadStream {
   /**
    * One call at a time. Throws READ_UNSETTLED where the cluster changes faster than plans are made, READ_NOT_MEMBER on a node
    * that answers no queries now, READ_TOO_LARGE, QUERY_TIMEOUT, QUERY_CANCELLED.
+   *
+   * `wantedOfShared`, after a plan: by node, what it is to be asked for its shared part instead of what the selection wants: the
+   * reader knows by then what it has itself.
    */
-  next(): Promise<ReadEvent>;
+  next(wantedOfShared?: WantedOfShared): Promise<ReadEvent>;
   /** Gives up what is under way here and at the sources. Does nothing after the end. */
   cancel(): void;
 }
+
+export type WantedOfShared = ReadonlyMap<NodeName, Uint8Array>;
 
 /** Thrown within: the plan is to be made anew, without `source` where it is named. */
 export class PlanStale extends Error {
@@ -49,7 +57,7 @@ export interface PlannedRead {
   /** Its range is within that of the selection that was asked for. */
   readonly selection: Selection;
   readonly own: readonly ReadSegment[];
-  readonly others: ReadonlyMap<NodeName, readonly ReadSegment[]>;
+  readonly shares: readonly Share[];
   /** What each node's count of drops was when it told of its marks. */
   readonly dropsCounts: ReadonlyMap<NodeName, number>;
   readonly viewHash: RecordHash;
@@ -69,7 +77,7 @@ export interface ReadHost {
   readonly clock: Clock;
   /** Throws PlanStale. */
   plan(excluded: Excluded): Promise<PlannedRead>;
-  open(planned: PlannedRead, from: NodeName, signal: AbortSignal): RemoteRead;
+  open(planned: PlannedRead, share: Share, wanted: Uint8Array, signal: AbortSignal): RemoteRead;
   noteStale(stale: PlanStale): void;
 }
 
@@ -89,6 +97,10 @@ export class ClusterReadStream implements ReadStream {
   #waiting: { resolve(event: ReadEvent): void; reject(error: unknown): void } | undefined;
   #whenAsked: (() => void) | undefined;
   #failure: { readonly error: unknown } | undefined;
+  /** The event taken last was a plan. */
+  #isPlanTaken = false;
+  /** Told what the request after the plan of this attempt says. */
+  #afterPlan: ((wanted: WantedOfShared | undefined) => void) | undefined;
   #hasBegun = false;
 
   constructor(host: ReadHost, deadlineMs: number) {
@@ -98,7 +110,8 @@ export class ClusterReadStream implements ReadStream {
     );
   }
 
-  next(): Promise<ReadEvent> {
+  next(wantedOfShared?: WantedOfShared): Promise<ReadEvent> {
+    if (this.#isPlanTaken) this.#afterPlan?.(wantedOfShared);
     if (!this.#hasBegun) {
       this.#hasBegun = true;
       this.#run().catch((error: unknown) => this.#fail(error));
@@ -106,6 +119,7 @@ export class ClusterReadStream implements ReadStream {
     const offered = this.#offered.shift();
     if (offered) {
       offered.taken();
+      this.#isPlanTaken = offered.event.kind === 'plan';
       return Promise.resolve(offered.event);
     }
     if (this.#failure) return Promise.reject(this.#failure.error);
@@ -135,6 +149,7 @@ export class ClusterReadStream implements ReadStream {
     if (this.#waiting) {
       this.#waiting.resolve(event);
       this.#waiting = undefined;
+      this.#isPlanTaken = event.kind === 'plan';
       return Promise.resolve();
     }
     return new Promise((taken) => this.#offered.push({ event, taken }));
@@ -174,10 +189,17 @@ export class ClusterReadStream implements ReadStream {
     if (this.#failure) return;
     const abort = new AbortController();
     const signal = AbortSignal.any([this.#abort.signal, abort.signal]);
-    const { selection, own } = planned;
-    const others = [...planned.others.keys()];
-    const told = this.#offer({ kind: 'plan', selection, own, others });
-    const reads = others.map((from) => this.#forward(planned, from, signal));
+    const { selection, own, shares } = planned;
+    const others = [...new Set(shares.map(({ from }) => from))];
+    const shared = shares.filter(({ isShared }) => isShared);
+    // What comes with a request that follows an earlier plan is not meant.
+    this.#isPlanTaken = false;
+    const wanted = new Promise<WantedOfShared | undefined>((resolve) => (this.#afterPlan = resolve));
+    const told = this.#offer({ kind: 'plan', selection, own, others, shared });
+    const reads = shares.map(async (share) => {
+      const wantedHere = share.isShared ? (await wanted)?.get(share.from) : undefined;
+      if (!signal.aborted) await this.#forward(planned, share, wantedHere ?? selection.wanted, signal);
+    });
     try {
       await Promise.all([told, ...reads]);
     } finally {
@@ -191,14 +213,15 @@ export class ClusterReadStream implements ReadStream {
     await this.#offer({ kind: 'end', warnings: planned.warnings });
   }
 
-  /** Offers what one source holds, frame by frame. */
-  async #forward(planned: PlannedRead, from: NodeName, signal: AbortSignal): Promise<void> {
-    const source = this.#host.open(planned, from, signal);
+  /** Offers what one node holds of its share, frame by frame. */
+  async #forward(planned: PlannedRead, share: Share, wanted: Uint8Array, signal: AbortSignal): Promise<void> {
+    const { from, isShared } = share;
+    const source = this.#host.open(planned, share, wanted, signal);
     try {
       for (;;) {
         const frame = await source.next();
         if (!frame || signal.aborted) return;
-        if (frame.length > 0) await this.#offer({ kind: 'frame', from, frame });
+        if (frame.length > 0) await this.#offer({ kind: 'frame', from, isShared, frame });
         if (signal.aborted) return;
       }
     } finally {

@@ -19,6 +19,7 @@ import {
   type ReadStream,
 } from './read-stream.ts';
 import { ReadServer } from './serve.ts';
+import { sharesOf } from './shares.ts';
 import { type Excluded, Surveyor } from './survey.ts';
 
 /** Scopes that one read moves to the front. */
@@ -122,7 +123,8 @@ export class Reader {
         this.counters.stale++;
         if (source !== undefined) this.counters.failedSources++;
       },
-      open: (planned, from, signal) => new ReadOfPeer(this.#state, this.#exchange, this.#timing, planned, from, signal),
+      open: (planned, share, wanted, signal) =>
+        new ReadOfPeer(this.#state, this.#exchange, this.#timing, { planned, share, wanted }, signal),
     };
     return new ClusterReadStream(host, deadlineMs);
   }
@@ -184,7 +186,7 @@ export class Reader {
     return {
       selection: planned.selection ?? selection,
       own,
-      others: new Map([...sources].filter(([member]) => member !== name)),
+      shares: sharesOf(sources, name, own),
       dropsCounts,
       viewHash: view.hash,
       warnings,

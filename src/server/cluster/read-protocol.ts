@@ -1,5 +1,5 @@
 // What a query worker asks of main when its query needs the whole cluster. The worker draws: main holds a frame of each source.
-import type { ReadEvent, Selection } from '../../cluster/index.ts';
+import type { ReadEvent, Selection, WantedOfShared } from '../../cluster/index.ts';
 import type { StepReach } from '../../promql/index.ts';
 
 export interface ReadCall {
@@ -13,10 +13,16 @@ export interface ReadCall {
   readonly alone?: StepReach | undefined;
 }
 
+export interface NextCall {
+  readonly readId: number;
+  /** As of ReadStream.next. */
+  readonly wantedOfShared?: WantedOfShared | undefined;
+}
+
 /** Served by main to each query worker. Errors of a read are those of ReadStream.next. */
 export type ClusterReadHandlers = {
   /** The first event. */
   readonly open: (call: ReadCall) => Promise<ReadEvent>;
-  readonly next: (argument: { readonly readId: number }) => Promise<ReadEvent>;
+  readonly next: (argument: NextCall) => Promise<ReadEvent>;
   readonly cancel: (argument: { readonly readId: number }) => void;
 };

@@ -3,7 +3,7 @@
 import { RpcPeer, TimbalaError, Transferred } from '../../base/index.ts';
 import type { ReadEvent, ReadOptions, ReadStream, Selection } from '../../cluster/index.ts';
 import type { Channel } from '../../ports/index.ts';
-import type { ClusterReadHandlers, ReadCall } from './read-protocol.ts';
+import type { ClusterReadHandlers, NextCall, ReadCall } from './read-protocol.ts';
 
 /** ClusterNode's reads. `open` throws READ_NOT_MEMBER or CLUSTER_NOT_JOINED while there is no cluster to read. */
 export interface ClusterReads {
@@ -35,11 +35,11 @@ export class ReadService {
       read.stream.cancel();
       this.#forget(read.call.callId, read.stream);
     };
-    const next = async (readId: number): Promise<Transferred<ReadEvent>> => {
+    const next = async ({ readId, wantedOfShared }: NextCall): Promise<Transferred<ReadEvent>> => {
       const read = open.get(readId);
       if (!read) throw new TimbalaError('QUERY_CANCELLED', 'the read has been given up');
       try {
-        const event = await read.stream.next();
+        const event = await read.stream.next(wantedOfShared);
         if (event.kind === 'end') end(readId);
         return transferred(event);
       } catch (error) {
@@ -54,9 +54,9 @@ export class ReadService {
         const stream = this.#reads.open(selection, { deadlineMs, alone });
         open.set(call.readId, { call, stream });
         this.#keep(call.callId, stream);
-        return next(call.readId);
+        return next(call);
       },
-      next: ({ readId }: { readonly readId: number }) => next(readId),
+      next,
       cancel: ({ readId }: { readonly readId: number }) => end(readId),
     } satisfies Record<keyof ClusterReadHandlers, unknown>;
     void new RpcPeer(channel, handlers);

@@ -2,7 +2,7 @@
 // forwards what other nodes hold; the own share is read here, from the worker's own reader, without being encoded.
 import { hasCode, present, type RpcPeer } from '../../base/index.ts';
 import { compareUtf8, decodeLabels, Labels } from '../../model/index.ts';
-import type { ReadEvent } from '../../cluster/index.ts';
+import type { ReadEvent, WantedOfShared } from '../../cluster/index.ts';
 import {
   evaluateFragment,
   type FragmentAnswer,
@@ -18,6 +18,7 @@ import {
   type AnswerSeries,
   AnswerUnion,
   encodeWanted,
+  knownSeries,
   type Reader,
   readTextFrame,
   type ReadSegment,
@@ -31,8 +32,8 @@ import type { ClusterReadHandlers } from './read-protocol.ts';
 
 /** What one attempt of a read gathers; a new attempt begins with a new one. */
 interface Gathering {
-  /** Reads the own share of what was planned, of one state taken now. */
-  begin(session: ReadSession, planned: PlannedEvent): Promise<void>;
+  /** Reads the own share of what was planned, of one state taken now; says what others are to be asked for beside it. */
+  begin(session: ReadSession, planned: PlannedEvent): Promise<WantedOfShared | undefined>;
   add(source: string, frame: Uint8Array): void;
 }
 
@@ -87,6 +88,13 @@ export class ClusterSession implements Queryable {
       return {
         begin: async (session, planned) => {
           if (planned.own.length > 0) own = await this.#shown(session, planned.own).select(requests, control);
+          const series = own.map((selection) => selection.series);
+          return new Map(
+            planned.shared.map(({ from, segments }) => {
+              const known = knownSeries(this.#options.reader, series, segments, () => control.check());
+              return [from, encodeWanted({ kind: 'samples', requests, known })];
+            }),
+          );
         },
         add: (source, frame) => union.add(source, frame),
         finish: () => requests.map((_, request) => ({ series: union.series(request, own[request]?.series ?? []) })),
@@ -125,11 +133,10 @@ export class ClusterSession implements Queryable {
         return {
           begin: async (session, event) => {
             planned = event;
-            if (event.own.length === 0) return;
-            frames.set(
-              '',
-              await evaluateFragment(encoded, event.selection, this.#shown(session, event.own), ownControl),
-            );
+            if (event.own.length === 0) return undefined;
+            const shown = this.#shown(session, event.own);
+            frames.set('', await evaluateFragment(encoded, event.selection, shown, ownControl));
+            return undefined;
           },
           add: (source, frame) => frames.set(source, frame),
           finish: () => ({ frames, planned: present(planned, 'a plan') }),
@@ -210,6 +217,7 @@ export class ClusterSession implements Queryable {
         found: into,
         begin: async (session, { own }) => {
           if (own.length > 0) await gather.own(into, session, own);
+          return undefined;
         },
         add: (_source, frame) => {
           for (const text of readTextFrame(frame)) gather.told(into, text);
@@ -234,6 +242,7 @@ export class ClusterSession implements Queryable {
     let session: ReadSession | undefined;
     let bytesCount = 0;
     let isOver = false;
+    let wantedOfShared: WantedOfShared | undefined;
     try {
       let event = await main.call('open', { readId, callId, selection, deadlineMs, alone });
       for (;;) {
@@ -245,7 +254,9 @@ export class ClusterSession implements Queryable {
         if (event.kind === 'frame') {
           control.addBytes(event.frame.length);
           bytesCount += event.frame.length;
-          present(gathered, 'an attempt').add(event.from, event.frame);
+          // Two shares of one node are two lists.
+          const source = event.isShared ? `${event.from}, shared` : event.from;
+          present(gathered, 'an attempt').add(source, event.frame);
         } else {
           control.addBytes(-bytesCount);
           bytesCount = 0;
@@ -253,9 +264,10 @@ export class ClusterSession implements Queryable {
           session = this.#openSession();
           gathered = gathering();
           // What is read now is vouched for by the end, so it has to be read before more is asked for.
-          await gathered.begin(session, event);
+          wantedOfShared = await gathered.begin(session, event);
         }
-        event = await main.call('next', { readId });
+        event = await main.call('next', wantedOfShared ? { readId, wantedOfShared } : { readId });
+        wantedOfShared = undefined;
       }
     } catch (error) {
       // Main has ended it by itself.

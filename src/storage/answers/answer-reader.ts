@@ -1,14 +1,15 @@
 // A node's own share of a query of the cluster: what it holds of a selection in the partitions and times that a plan has given
 // it, as frames of a bounded size, all of one state of the storage. The next frame is worked out when it is asked for.
 import { mib, TimbalaError } from '../../base/index.ts';
-import { encodeLabels, SampleBuffer } from '../../model/index.ts';
+import { encodeLabels, type Labels, SampleBuffer } from '../../model/index.ts';
 import type { Reader } from '../reader/reader.ts';
 import type { ReadControl, ReadSession } from '../reader/session.ts';
+import { KnownSeries } from './known-series.ts';
 import { SampleFrameWriter } from './sample-frame.ts';
 import { keepRanges, type ReadSegment, SegmentRanges } from './segment-ranges.ts';
 import { type SelectableSession, SegmentSession } from './segment-session.ts';
 import { writeTextFrames } from './text-frame.ts';
-import { decodeWanted, type WantedLabels, type WantedSamples } from './wanted.ts';
+import { decodeWanted, type Wanted, type WantedLabels } from './wanted.ts';
 
 /** What the snapshots of one answer may take, and those of all answers under way. */
 const answerBytesMax = 512 * mib;
@@ -52,7 +53,7 @@ export class AnswerReader {
     const control = new AnswerControl((count) => this.#take(count));
     try {
       const ranges = new SegmentRanges(segments);
-      if (wanted.kind === 'samples') yield* this.#samples(session, wanted.requests, ranges, control);
+      if (wanted.kind === 'samples') yield* this.#samples(session, wanted, ranges, control);
       else if (wanted.kind === 'labels')
         yield* writeTextFrames(await this.#texts(session, wanted.request, ranges, control));
       else {
@@ -74,7 +75,7 @@ export class AnswerReader {
 
   async *#samples(
     session: ReadSession,
-    requests: readonly WantedSamples[],
+    { requests, known }: Extract<Wanted, { kind: 'samples' }>,
     ranges: SegmentRanges,
     control: ReadControl,
   ): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
@@ -88,11 +89,13 @@ export class AnswerReader {
     const writer = new SampleFrameWriter();
     const samples = new SampleBuffer();
     for (const [request, { series }] of selections.entries()) {
+      const knownHere = known?.[request] && new KnownSeries(known[request]);
       for (const one of series) {
         const within = ranges.of(this.#reader.partitionOf(one.labels));
         if (within.length === 0) continue;
         one.read(samples);
         keepRanges(samples, within);
+        if (samples.count === 0 || (knownHere && this.#isKnown(knownHere, one.labels, samples))) continue;
         const labelBytes = encodeLabels(one.labels);
         for (let from = 0; from < samples.count;) {
           from = writer.add(request, labelBytes, samples, from);
@@ -101,6 +104,11 @@ export class AnswerReader {
       }
     }
     if (!writer.isEmpty) yield writer.take();
+  }
+
+  #isKnown(known: KnownSeries, labels: Labels, samples: SampleBuffer): boolean {
+    const fingerprint = this.#reader.fingerprint(labels);
+    return known.has(fingerprint, () => this.#reader.digestOf(fingerprint, samples, 0, samples.count));
   }
 
   /** Names and values are those of all that is held: a union is the same with what others are asked for, and costs no look at series. */

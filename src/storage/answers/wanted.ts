@@ -1,6 +1,6 @@
 // What a query wants of the cluster, as bytes that the protocols carry as they are: a byte for the kind, then JSON. Kind 2 is
 // a fragment of an aggregation, which PromQL encodes (docs/formats/fragments.md); other kinds belong to later versions.
-import { TimbalaError } from '../../base/index.ts';
+import { ByteReader, ByteWriter, TimbalaError } from '../../base/index.ts';
 import type { Matcher } from '../../model/index.ts';
 import { selectorsFromPlain, selectorsToPlain } from '../selectors.ts';
 
@@ -25,12 +25,19 @@ export interface WantedLabels {
 }
 
 export type Wanted =
-  | { readonly kind: 'samples'; readonly requests: readonly WantedSamples[] }
+  | {
+      readonly kind: 'samples';
+      readonly requests: readonly WantedSamples[];
+      /** For each request what the asking node has (known-series.ts): series of which a node has the same are left out. */
+      readonly known?: readonly Uint8Array[];
+    }
   | { readonly kind: 'labels'; readonly request: WantedLabels }
   /** `encoded`: all of the bytes. */
   | { readonly kind: 'fragment'; readonly encoded: Uint8Array };
 
 const kinds = ['samples', 'labels', 'fragment'] as const;
+/** Samples, but for what is known: the length of the JSON, it, and for each request the known series behind their length. */
+const kindOfKnown = 3;
 const facets: readonly string[] = ['series', 'names', 'values'] satisfies WantedLabels['of'][];
 
 export function encodeWanted(wanted: Exclude<Wanted, { kind: 'fragment' }>): Uint8Array<ArrayBuffer> {
@@ -39,23 +46,48 @@ export function encodeWanted(wanted: Exclude<Wanted, { kind: 'fragment' }>): Uin
       ? wanted.requests.map(({ matchers, startMs, endMs }) => [selectorsToPlain([matchers]), startMs, endMs])
       : { ...wanted.request, selectors: selectorsToPlain(wanted.request.selectors) };
   const json = new TextEncoder().encode(JSON.stringify(plain));
-  const bytes = new Uint8Array(1 + json.length);
-  bytes[0] = kinds.indexOf(wanted.kind);
-  bytes.set(json, 1);
-  return bytes;
+  const known = wanted.kind === 'samples' ? wanted.known : undefined;
+  const writer = new ByteWriter(1 + json.length + (known?.reduce((sum, { length }) => sum + 8 + length, 8) ?? 0));
+  writer.u8(known ? kindOfKnown : kinds.indexOf(wanted.kind));
+  if (known) writer.u32(json.length);
+  writer.bytes(json);
+  for (const entries of known ?? []) {
+    writer.u32(entries.length);
+    writer.bytes(entries);
+  }
+  return writer.copy();
 }
 
 /** Throws WANTED_INVALID. */
 export function decodeWanted(bytes: Uint8Array): Wanted {
+  if (bytes[0] === kindOfKnown) return decodeKnown(bytes);
   const kind = kinds[bytes[0] ?? kinds.length];
   if (kind === undefined)
     throw new TimbalaError('WANTED_INVALID', `this version answers no questions of kind ${bytes[0]}`);
   if (kind === 'fragment') return { kind, encoded: bytes };
-  try {
-    const plain: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(1)));
+  return readable(() => {
+    const plain = parse(bytes.subarray(1));
     return kind === 'samples'
       ? { kind, requests: listFrom(plain).map(samplesFrom) }
       : { kind, request: labelsFrom(plain as Readonly<Record<string, unknown>>) };
+  });
+}
+
+function decodeKnown(bytes: Uint8Array): Wanted {
+  return readable(() => {
+    const reader = new ByteReader(bytes, 1);
+    const requests = listFrom(parse(reader.bytes(reader.u32()))).map(samplesFrom);
+    return { kind: 'samples', requests, known: requests.map(() => reader.bytes(reader.u32())) };
+  });
+}
+
+function parse(json: Uint8Array): unknown {
+  return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(json));
+}
+
+function readable<Result>(read: () => Result): Result {
+  try {
+    return read();
   } catch (cause) {
     throw new TimbalaError('WANTED_INVALID', 'what a query wants can not be decoded', { cause });
   }
