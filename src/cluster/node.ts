@@ -118,7 +118,7 @@ export class ClusterNode {
     const leases = new Leases(clock, timing.leaseMs);
     void new RepairAnswerer(this.state, this.#exchange, this.#repairCounters, leases);
     this.repairer = new Repairer(context, this.#backoff, leases, () => random.float());
-    this.dropper = new Dropper(this.state, timing);
+    this.dropper = new Dropper(this.state, timing, () => this.tellAll());
   }
 
   /**
@@ -146,9 +146,9 @@ export class ClusterNode {
     await this.state.finishReplay();
     // A store that joins has told nobody of its log yet; who knows of it by now must not be kept waiting for its marks.
     const isJoining = this.state.self?.state === 'joining';
-    if (!isJoining) await this.#greetAll();
+    if (!isJoining) await this.tellAll();
     this.state.isReady = true;
-    if (isJoining) await this.#greetAll();
+    if (isJoining) await this.tellAll();
   }
 
   #run(): void {
@@ -173,10 +173,11 @@ export class ClusterNode {
   }
 
   /**
-   * After a start, before the node answers for what it holds: peers may know that its log reached further once. Connections
-   * are up then, and clocks were heard. Who does not answer is not waited for longer than for any question.
+   * Exchanges records with all members. After a start, before the node answers for what it holds: peers may know that its log
+   * reached further once; connections are up then, and clocks were heard. And when it has left, so that all know before it
+   * stops. Who does not answer is not waited for longer than for any question.
    */
-  async #greetAll(): Promise<void> {
+  async tellAll(): Promise<void> {
     const others = this.state.record.members.filter(({ name }) => name !== this.state.name);
     await Promise.allSettled(others.map(({ name }) => this.#hello(name)));
   }

@@ -13,12 +13,15 @@ export class Dropper {
   underWayCount = 0;
   readonly #state: NodeState;
   readonly #timing: ClusterTiming;
+  readonly #onLeft: () => Promise<void>;
   #timer: Timer | undefined;
   #isStopped = false;
 
-  constructor(state: NodeState, timing: ClusterTiming) {
+  /** `onLeft`: the node has said that it has left; others should hear of it. */
+  constructor(state: NodeState, timing: ClusterTiming, onLeft: () => Promise<void>) {
     this.#state = state;
     this.#timing = timing;
+    this.#onLeft = onLeft;
   }
 
   start(): void {
@@ -51,6 +54,7 @@ export class Dropper {
     await this.#tellFloor();
     if (state.self?.state === 'leaving' && state.held.size === 0 && state.marks.count === 0) {
       await state.change((record) => record.withOwn(state.name, { state: 'left' }));
+      await this.#onLeft();
     }
   }
 

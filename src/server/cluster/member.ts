@@ -341,9 +341,13 @@ export class ClusterMember {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#retry?.cancel();
-    this.#node?.stop();
+    const node = this.#node;
+    node?.stop();
+    const hasLeft = node?.state.self?.state === 'left';
+    // To others it would be leaving for ever, and missing.
+    if (hasLeft) await node.tellAll();
     this.#links.close();
-    if (this.#node?.state.self?.state === 'left') await this.#gossip.leave(gossipLeaveMs).catch(() => undefined);
+    if (hasLeft) await this.#gossip.leave(gossipLeaveMs).catch(() => undefined);
     await Promise.all([this.#gossip.close(), this.#opened.reader.terminate()]);
   }
 }
