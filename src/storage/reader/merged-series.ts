@@ -3,35 +3,46 @@
 import { type Labels, SampleBuffer } from '../../model/index.ts';
 import { maskSamples } from '../tombstones.ts';
 import { appendSamples, mergeSamples } from './merge-samples.ts';
-import type { SeriesList } from './series-list.ts';
+import type { FingerprintList, SeriesList, SeriesPlaces } from './series-list.ts';
 import type { Source } from './sources.ts';
 import type { TimestampKeys } from './timestamp-keys.ts';
 
 /** What the series of one selection share. Belongs to one thread. */
 export class SelectionReader {
   readonly #sources: readonly Source[];
-  readonly #list: SeriesList;
+  readonly #places: SeriesPlaces;
   readonly #startMs: number;
   readonly #endMs: number;
   readonly #keys: TimestampKeys;
   readonly #other = new SampleBuffer();
   readonly #scratch = new SampleBuffer();
 
-  /** `sources` in the order of their first samples; `list` was made of them. */
-  constructor(sources: readonly Source[], list: SeriesList, startMs: number, endMs: number, keys: TimestampKeys) {
+  /** `sources` in the order of their first samples; `places` were made of them. */
+  constructor(sources: readonly Source[], places: SeriesPlaces, startMs: number, endMs: number, keys: TimestampKeys) {
     this.#sources = sources;
-    this.#list = list;
+    this.#places = places;
     this.#startMs = startMs;
     this.#endMs = endMs;
     this.#keys = keys;
   }
 
-  series(): MergedSeries[] {
-    return this.#list.labels.map((labels, index) => new MergedSeries(labels, this, index));
+  series({ labels }: SeriesList): MergedSeries[] {
+    return labels.map((own, index) => new MergedSeries(own, this, index));
+  }
+
+  replicaSeries({ fingerprints }: FingerprintList): ReplicaSeries[] {
+    return fingerprints.map((fingerprint, index) => new ReplicaSeries(fingerprint, this, index));
+  }
+
+  /** The canonical bytes of a series' labels: a copy. */
+  labelBytes(series: number): Uint8Array {
+    const { firstPlace, placeSource, placeIndex } = this.#places;
+    const place = firstPlace[series] as number;
+    return (this.#sources[placeSource[place] as number] as Source).labelBytes(placeIndex[place] as number);
   }
 
   read(series: number, into: SampleBuffer): void {
-    const { firstPlace, placeSource, placeIndex } = this.#list;
+    const { firstPlace, placeSource, placeIndex } = this.#places;
     into.clear();
     const end = firstPlace[series + 1] as number;
     for (let place = firstPlace[series] as number; place < end; place++) {
@@ -100,6 +111,28 @@ export class MergedSeries {
     this.labels = labels;
     this.#reader = reader;
     this.#index = index;
+  }
+
+  read(into: SampleBuffer): void {
+    this.#reader.read(this.#index, into);
+  }
+}
+
+/** A series as replicas compare and send it: known by its fingerprint; its labels are only looked up where they travel. */
+export class ReplicaSeries {
+  /** 16 bytes. */
+  readonly fingerprint: Uint8Array;
+  readonly #reader: SelectionReader;
+  readonly #index: number;
+
+  constructor(fingerprint: Uint8Array, reader: SelectionReader, index: number) {
+    this.fingerprint = fingerprint;
+    this.#reader = reader;
+    this.#index = index;
+  }
+
+  labelBytes(): Uint8Array {
+    return this.#reader.labelBytes(this.#index);
   }
 
   read(into: SampleBuffer): void {

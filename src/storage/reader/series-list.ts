@@ -2,14 +2,23 @@
 // labels only, so it is kept and used again while the sources hold the same series.
 import { Labels } from '../../model/index.ts';
 
-export interface SeriesList {
-  /** Sorted by Labels.compare, no two equal. */
-  readonly labels: readonly Labels[];
+/** Where each of some series lies in the sources. */
+export interface SeriesPlaces {
   /** The places of series i are firstPlace[i] ≤ p < firstPlace[i + 1], in the order of the sources. */
   readonly firstPlace: Uint32Array;
   /** Per place: the source, and the series' index in it. */
   readonly placeSource: Uint32Array;
   readonly placeIndex: Uint32Array;
+}
+
+export interface SeriesList extends SeriesPlaces {
+  /** Sorted by Labels.compare, no two equal. */
+  readonly labels: readonly Labels[];
+}
+
+export interface FingerprintList extends SeriesPlaces {
+  /** 16 bytes each, no two equal, in order of appearance. */
+  readonly fingerprints: readonly Uint8Array[];
 }
 
 interface LabelledSource {
@@ -30,7 +39,37 @@ export function uniteSeries(sources: readonly LabelledSource[]): SeriesList {
     order = mergeIn(source, distinct, order, ofSource);
     numbers.push(ofSource);
   }
-  return arrange(distinct, order, numbers);
+  const rank = new Uint32Array(distinct.length);
+  for (const [place, number] of order.entries()) rank[number] = place;
+  return { labels: order.map((number) => distinct[number] as Labels), ...arrange(rank, numbers) };
+}
+
+interface FingerprintedSource {
+  readonly seriesCount: number;
+  /** No two are equal. */
+  fingerprint(index: number): Uint8Array;
+}
+
+/** The same by fingerprints, without a look at labels. */
+export function uniteFingerprints(sources: readonly FingerprintedSource[]): FingerprintList {
+  const fingerprints: Uint8Array[] = [];
+  const numberOf = new Map<string, number>();
+  const numbers = sources.map((source) => {
+    const ofSource = new Uint32Array(source.seriesCount);
+    for (let i = 0; i < ofSource.length; i++) {
+      const fingerprint = source.fingerprint(i);
+      const key = String.fromCharCode(...fingerprint);
+      let number = numberOf.get(key);
+      if (number === undefined) {
+        number = fingerprints.push(fingerprint) - 1;
+        numberOf.set(key, number);
+      }
+      ofSource[i] = number;
+    }
+    return ofSource;
+  });
+  const rank = Uint32Array.from({ length: fingerprints.length }, (_, number) => number);
+  return { fingerprints, ...arrange(rank, numbers) };
 }
 
 /** Walks the source beside what is there already, in label order; returns the new order. */
@@ -65,11 +104,11 @@ function mergeIn(
   return merged;
 }
 
-/** Turns "which label set is series i of source s" round: which places has each label set. */
-function arrange(distinct: readonly Labels[], order: readonly number[], numbers: readonly Uint32Array[]): SeriesList {
-  const rank = new Uint32Array(distinct.length);
-  for (const [place, number] of order.entries()) rank[number] = place;
-  const firstPlace = new Uint32Array(distinct.length + 1);
+/**
+ * Turns "which is series i of source s" round: which places has each. `rank`: the place in the list that each number gets.
+ */
+function arrange(rank: Uint32Array, numbers: readonly Uint32Array[]): SeriesPlaces {
+  const firstPlace = new Uint32Array(rank.length + 1);
   for (const ofSource of numbers) {
     for (const number of ofSource) {
       const after = (rank[number] as number) + 1;
@@ -77,7 +116,7 @@ function arrange(distinct: readonly Labels[], order: readonly number[], numbers:
     }
   }
   for (let i = 1; i < firstPlace.length; i++) firstPlace[i] = (firstPlace[i] as number) + (firstPlace[i - 1] as number);
-  const placesCount = firstPlace[distinct.length] as number;
+  const placesCount = firstPlace[rank.length] as number;
   const placeSource = new Uint32Array(placesCount);
   const placeIndex = new Uint32Array(placesCount);
   const next = firstPlace.slice();
@@ -90,5 +129,5 @@ function arrange(distinct: readonly Labels[], order: readonly number[], numbers:
       placeIndex[place] = i;
     }
   }
-  return { labels: order.map((number) => distinct[number] as Labels), firstPlace, placeSource, placeIndex };
+  return { firstPlace, placeSource, placeIndex };
 }

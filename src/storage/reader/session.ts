@@ -8,9 +8,9 @@ import type { HeadFrame } from '../../wasm/index.ts';
 import type { PartEntry } from '../manifest/manifest-edit.ts';
 import type { Part, TimeInterval } from '../part/index.ts';
 import type { Catalog, GenerationView, HeadSnapshot } from '../protocol.ts';
-import { MergedSeries, SelectionReader } from './merged-series.ts';
+import { type MergedSeries, type ReplicaSeries, SelectionReader } from './merged-series.ts';
 import type { HeadView, Reader } from './reader.ts';
-import { uniteSeries } from './series-list.ts';
+import { uniteFingerprints, uniteSeries } from './series-list.ts';
 import {
   ActiveSource,
   type DeletedIntervals,
@@ -110,7 +110,7 @@ export class ReadSession {
     if (!cached) control.addBytes(labelsBytesEstimate * longest(members));
     const list = cached?.list ?? uniteSeries(sources);
     if (!cached) this.#reader.lists.set(key, { list, members });
-    return { series: new SelectionReader(sources, list, startMs, endMs, this.#keys).series() };
+    return { series: new SelectionReader(sources, list, startMs, endMs, this.#keys).series(list) };
   }
 
   /**
@@ -122,7 +122,7 @@ export class ReadSession {
     range: TimeInterval,
     control: ReadControl,
     of: 'all' | 'head' = 'all',
-  ): Promise<MergedSeries[]> {
+  ): Promise<ReplicaSeries[]> {
     const view = await this.#open();
     const startMs = Math.max(range.startMs, view.horizonMs);
     const whole = overlapping(view, startMs, range.endMs);
@@ -138,7 +138,8 @@ export class ReadSession {
     }
     control.check();
     const sources = await this.#sources(view, overlap, members, { startMs, endMs: range.endMs }, control);
-    return new SelectionReader(sources, uniteSeries(sources), startMs, range.endMs, this.#keys).series();
+    const list = uniteFingerprints(sources);
+    return new SelectionReader(sources, list, startMs, range.endMs, this.#keys).replicaSeries(list);
   }
 
   /** What parts there are, what is deleted and dropped, and how far back samples are shown. */
@@ -233,7 +234,7 @@ export class ReadSession {
   ): Promise<Source> {
     const { reader, index } = this.#reader.head(headId);
     const range = { minMs, maxMs };
-    if (!active) return new FrozenSource({ index, refs, range, deleted }, reader, slot);
+    if (!active) return new FrozenSource({ reader, index, refs, range, deleted }, slot);
     const copies: Promise<Uint8Array<ArrayBuffer>>[] = [];
     for (let first = 0; first < refs.length; first += seriesPerFrame) {
       const some = refs.slice(first, first + seriesPerFrame);
@@ -244,7 +245,7 @@ export class ReadSession {
       control.addBytes(bytes.length);
       frames.push(reader.openFrame(bytes));
     }
-    return new ActiveSource({ index, refs, range, deleted }, frames);
+    return new ActiveSource({ reader, index, refs, range, deleted }, frames);
   }
 
   async series(request: ReadLabelRequest, control: ReadControl): Promise<Labels[]> {

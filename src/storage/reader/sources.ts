@@ -13,6 +13,10 @@ export interface Source {
   /** True where labels(i) rise with i. */
   readonly inLabelOrder: boolean;
   labels(index: number): Labels;
+  /** 16 bytes: a copy. */
+  fingerprint(index: number): Uint8Array;
+  /** The canonical bytes of the labels: a copy. */
+  labelBytes(index: number): Uint8Array;
   /**
    * Appends the samples within [startMs, endMs] after `into.count`. Unless `appendsAnywhere`, those already in `into` must
    * be older.
@@ -56,6 +60,14 @@ export class PartSource implements Source {
     return this.#part.labels(this.#positions[index] as number);
   }
 
+  fingerprint(index: number): Uint8Array {
+    return this.#part.fingerprint(this.#positions[index] as number);
+  }
+
+  labelBytes(index: number): Uint8Array {
+    return this.#part.labelBytes(this.#positions[index] as number);
+  }
+
   read(index: number, startMs: number, endMs: number, into: SampleBuffer): void {
     this.#part.read(this.#positions[index] as number, startMs, endMs, into);
   }
@@ -73,15 +85,12 @@ abstract class HeadSource implements Source {
   readonly appendsAnywhere = true;
   readonly keepsTimestampsKey = false;
   readonly refs: Uint32Array<ArrayBuffer>;
+  protected readonly reader: HeadReader;
   readonly #index: HeadIndex;
   readonly #deleted: DeletedIntervals;
 
-  constructor(
-    index: HeadIndex,
-    refs: Uint32Array<ArrayBuffer>,
-    range: { minMs: number; maxMs: number },
-    deleted: DeletedIntervals,
-  ) {
+  constructor({ reader, index, refs, range, deleted }: HeadSourceOptions) {
+    this.reader = reader;
     this.#index = index;
     this.refs = refs;
     this.#deleted = deleted;
@@ -97,6 +106,14 @@ abstract class HeadSource implements Source {
     return this.#index.labels(this.refs[index] as number);
   }
 
+  fingerprint(index: number): Uint8Array {
+    return this.reader.fingerprint(this.refs[index] as number);
+  }
+
+  labelBytes(index: number): Uint8Array {
+    return this.reader.labelBytes(this.refs[index] as number);
+  }
+
   deletedIntervals(index: number): readonly TimeInterval[] {
     return this.#deleted ? this.#deleted(this.labels(index)) : noIntervals;
   }
@@ -105,6 +122,7 @@ abstract class HeadSource implements Source {
 }
 
 export interface HeadSourceOptions {
+  readonly reader: HeadReader;
   readonly index: HeadIndex;
   readonly refs: Uint32Array<ArrayBuffer>;
   readonly range: { readonly minMs: number; readonly maxMs: number };
@@ -112,17 +130,15 @@ export interface HeadSourceOptions {
 }
 
 export class FrozenSource extends HeadSource {
-  readonly #reader: HeadReader;
   readonly #slot: number;
 
-  constructor({ index, refs, range, deleted }: HeadSourceOptions, reader: HeadReader, slot: number) {
-    super(index, refs, range, deleted);
-    this.#reader = reader;
+  constructor(options: HeadSourceOptions, slot: number) {
+    super(options);
     this.#slot = slot;
   }
 
   read(index: number, startMs: number, endMs: number, into: SampleBuffer): void {
-    this.#reader.readSeries(this.#slot, this.refs[index] as number, startMs, endMs, into);
+    this.reader.readSeries(this.#slot, this.refs[index] as number, startMs, endMs, into);
   }
 }
 
@@ -133,8 +149,8 @@ export class ActiveSource extends HeadSource {
   readonly #frames: readonly HeadFrame[];
 
   /** `frames`: one per `seriesPerFrame` references, in their order. */
-  constructor({ index, refs, range, deleted }: HeadSourceOptions, frames: readonly HeadFrame[]) {
-    super(index, refs, range, deleted);
+  constructor(options: HeadSourceOptions, frames: readonly HeadFrame[]) {
+    super(options);
     this.#frames = frames;
   }
 

@@ -3,7 +3,7 @@
 // a partition's digest in a part stands for it where nothing else has samples of it in that window; all else is read.
 import { SampleBuffer } from '../../model/index.ts';
 import type { PartEntry } from '../manifest/manifest-edit.ts';
-import type { TimeInterval } from '../part/index.ts';
+import { partitionOf, type TimeInterval } from '../part/index.ts';
 import type { Catalog } from '../protocol.ts';
 import type { Reader } from '../reader/reader.ts';
 import type { ReadControl, ReadSession } from '../reader/session.ts';
@@ -96,7 +96,7 @@ class Totals {
         series.read(this.#samples);
         const { timestampsMs, count } = this.#samples;
         if (count === 0) continue;
-        const partition = this.#reader.partitionOf(series.labels);
+        const partition = partitionOf(series.fingerprint);
         let at = 0;
         for (const [index, { startMs, endMs }] of stretches.entries()) {
           while (at < count && (timestampsMs[at] as number) < startMs) at++;
@@ -140,9 +140,9 @@ class Totals {
           series.read(this.#samples);
           const { count } = this.#samples;
           if (count === 0) continue;
-          const fingerprint = this.#reader.fingerprint(series.labels);
+          const { fingerprint } = series;
           const sum = this.#reader.digestOf(fingerprint, this.#samples, 0, count);
-          this.#add(this.#reader.partitionOf(series.labels), { samplesCount: count, sum });
+          this.#add(partitionOf(fingerprint), { samplesCount: count, sum });
         }
         await this.#reader.breathe();
       }

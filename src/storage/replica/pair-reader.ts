@@ -3,12 +3,13 @@
 // those count what lies in two parts twice (docs/formats/digests.md). A few series lie in a partition, so that this is cheap.
 // Everything that is answered is on disk: a digest confirms.
 import type { SamplesForPeer } from '../contracts.ts';
-import { encodeLabels, SampleBuffer } from '../../model/index.ts';
+import { SampleBuffer } from '../../model/index.ts';
 import { SeriesRecordWriter } from '../log/series-record.ts';
 import { AnswerReader, type AnswerSelection, type FragmentEvaluator } from '../answers/answer-reader.ts';
 import type { ReadSegment } from '../answers/segment-ranges.ts';
 import type { TimeInterval } from '../part/index.ts';
 import { windowWidthsMs } from '../windows.ts';
+import type { ReplicaSeries } from '../reader/merged-series.ts';
 import type { Reader } from '../reader/reader.ts';
 import type { ReadControl } from '../reader/session.ts';
 import type { ScannedSeries } from '../protocol.ts';
@@ -41,13 +42,6 @@ const sumMask = (1n << 128n) - 1n;
 const allFingerprints: FingerprintRange = { first: 0, last: 0xffff_ffff };
 const unlimited: ReadControl = { check: () => undefined, addBytes: () => undefined };
 
-/** Samples of one series in one piece of time. */
-interface Found {
-  readonly labelBytes: () => Uint8Array;
-  readonly fingerprint: Uint8Array;
-  readonly samples: SampleBuffer;
-}
-
 export class PairReader {
   readonly #reader: Reader;
   readonly #answers: AnswerReader;
@@ -61,12 +55,16 @@ export class PairReader {
   /** Per window that holds anything, ascending. Throws STORAGE_REPLAYING, PART_CORRUPT, LOG_FAILED. */
   async digests(scope: PairScope, range: FingerprintRange): Promise<WindowDigest[]> {
     const found = new Map<number, { samplesCount: number; sum: bigint }>();
-    for await (const { fingerprint, samples } of this.#series(Uint32Array.of(scope.partition), timesOf(scope), range)) {
-      for (const { windowStartMs, from, to } of cutAtWindows(samples)) {
-        const digest = found.get(windowStartMs) ?? { samplesCount: 0, sum: 0n };
-        found.set(windowStartMs, digest);
-        digest.samplesCount += to - from;
-        digest.sum = (digest.sum + this.#reader.digestOf(fingerprint, samples, from, to)) & sumMask;
+    const samples = new SampleBuffer();
+    for await (const batch of this.#series(Uint32Array.of(scope.partition), timesOf(scope), range)) {
+      for (const series of batch) {
+        series.read(samples);
+        for (const { windowStartMs, from, to } of cutAtWindows(samples)) {
+          const digest = found.get(windowStartMs) ?? { samplesCount: 0, sum: 0n };
+          found.set(windowStartMs, digest);
+          digest.samplesCount += to - from;
+          digest.sum = (digest.sum + this.#reader.digestOf(series.fingerprint, samples, from, to)) & sumMask;
+        }
       }
     }
     return [...found]
@@ -89,17 +87,21 @@ export class PairReader {
     return this.#payloads(this.#series(partitions, { startMs, endMs: endMs - 1 }, allFingerprints));
   }
 
-  async *#payloads(series: AsyncIterable<Found>): AsyncGenerator<SamplesForPeer, void, undefined> {
-    const batch = new ScanBatch();
-    for await (const { fingerprint, labelBytes, samples } of series) {
-      for (let from = 0; from < samples.count;) {
-        const to = Math.min(samples.count, from + batch.room);
-        batch.add(fingerprint, labelBytes(), samples, from, to);
-        if (batch.room === 0) yield await this.#reader.lane.call('encode', batch.take());
-        from = to;
+  async *#payloads(batches: AsyncIterable<readonly ReplicaSeries[]>): AsyncGenerator<SamplesForPeer, void, undefined> {
+    const payload = new ScanBatch();
+    const samples = new SampleBuffer();
+    for await (const batch of batches) {
+      for (const series of batch) {
+        series.read(samples);
+        for (let from = 0; from < samples.count;) {
+          const to = Math.min(samples.count, from + payload.room);
+          payload.add(series.fingerprint, series.labelBytes(), samples, from, to);
+          if (payload.room === 0) yield await this.#reader.lane.call('encode', payload.take());
+          from = to;
+        }
       }
     }
-    if (!batch.isEmpty) yield await this.#reader.lane.call('encode', batch.take());
+    if (!payload.isEmpty) yield await this.#reader.lane.call('encode', payload.take());
   }
 
   /** The own share of a query (answers/answer-reader.ts). */
@@ -122,39 +124,26 @@ export class PairReader {
     }
   }
 
-  /** The series of some partitions, chunk by chunk, each a piece of time after another; each with the same buffer. */
+  /** The series of some partitions, chunk by chunk, each a piece of time after another. They may be read until the next. */
   async *#series(
     partitions: Uint32Array,
     times: TimeInterval,
     range: FingerprintRange,
-  ): AsyncGenerator<Found, void, undefined> {
-    for (const chunk of chunksOf(partitions)) yield* this.#seriesOfChunk(chunk, times, range);
-  }
-
-  /** In a session of its own: whoever takes the series may be slow, and a session keeps memory of the head from being freed. */
-  async *#seriesOfChunk(
-    partitions: Uint32Array,
-    times: TimeInterval,
-    range: FingerprintRange,
-  ): AsyncGenerator<Found, void, undefined> {
-    const session = this.#reader.openSession();
-    const samples = new SampleBuffer();
-    try {
-      for (const piece of await piecesOf(session, times)) {
-        const selected = await session.selectPartitions(partitions, piece, unlimited);
-        // The snapshot shows nothing newer than this.
-        await this.#reader.lane.call('sync', {});
-        for (const series of selected) {
-          const fingerprint = this.#reader.fingerprint(series.labels);
-          if (!isWithin(fingerprint, range)) continue;
-          series.read(samples);
-          const { labels } = series;
-          if (samples.count > 0) yield { labelBytes: () => encodeLabels(labels), fingerprint, samples };
+  ): AsyncGenerator<ReplicaSeries[], void, undefined> {
+    for (const chunk of chunksOf(partitions)) {
+      // A session for each: whoever takes the series may be slow, and a session keeps memory of the head from being freed.
+      const session = this.#reader.openSession();
+      try {
+        for (const piece of await piecesOf(session, times)) {
+          const selected = await session.selectPartitions(chunk, piece, unlimited);
+          // The snapshot shows nothing newer than this.
+          await this.#reader.lane.call('sync', {});
+          yield selected.filter(({ fingerprint }) => isWithin(fingerprint, range));
+          await this.#reader.breathe();
         }
-        await this.#reader.breathe();
+      } finally {
+        session.close();
       }
-    } finally {
-      session.close();
     }
   }
 }
