@@ -11,7 +11,7 @@ test('defaults: port 9080 on every interface, ten years, advertised under the ho
     httpBind: { host: '', port: 9080 },
     httpAdvertise: { host: 'box', port: 9080 },
     logLevel: 'info',
-    retention: { timeMs: 10 * yearMs, sizeBytes: undefined },
+    retention: { timeMs: 10 * yearMs, sizeBytes: undefined, namesTime: true },
     cluster: undefined,
     given: {},
   });
@@ -37,9 +37,9 @@ test('peers, or a gossip address alone, make a node one of a cluster', () => {
 
 test('retention is a time, a size, or both', () => {
   const retention = (text: string) => parseConfig({ retention: text }, 'box').retention;
-  assert.deepEqual(retention('1d12h'), { timeMs: dayMs + 12 * hourMs, sizeBytes: undefined });
-  assert.deepEqual(retention('500GB'), { timeMs: 10 * yearMs, sizeBytes: 500 * gib });
-  assert.deepEqual(retention('2y, 3TiB'), { timeMs: 2 * yearMs, sizeBytes: 3072 * gib });
+  assert.deepEqual(retention('1d12h'), { timeMs: dayMs + 12 * hourMs, sizeBytes: undefined, namesTime: true });
+  assert.deepEqual(retention('500GB'), { timeMs: 10 * yearMs, sizeBytes: 500 * gib, namesTime: false });
+  assert.deepEqual(retention('2y, 3TiB'), { timeMs: 2 * yearMs, sizeBytes: 3072 * gib, namesTime: true });
 });
 
 test('what an option refuses is named with the option, its text and the remedy', () => {

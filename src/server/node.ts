@@ -147,8 +147,10 @@ class Node implements StartedNode {
     const { clock, log, workers } = ports;
     this.#startMs = clock.nowMs();
     const { dataDirectory, logLevel } = config;
-    // A cluster's retention is in its record, and reaches storage through the protocols.
-    const retention = config.cluster ? { timeMs: foreverMs } : config.retention;
+    // How long samples are kept is in a cluster's record, and reaches storage through the protocols; so does what the limits in
+    // bytes of all members come to, to which this node tells its wish.
+    const { sizeBytes } = config.retention;
+    const retention = config.cluster ? { timeMs: foreverMs, sizeBytes } : config.retention;
     const start: StorageStart = { dataDirectory, retention, modules, logLevel };
     this.#storageStart = start;
     const [laneEnd, compactorEnd] = workers.createChannel();
@@ -237,7 +239,7 @@ class Node implements StartedNode {
     const { replica: replicaKeeper } = this.#compactor;
     if (!cluster || !replicaLane || !replicaKeeper) return;
     const actors = { lane: this.#lane.peer, compactor: this.#compactor.peer, replicaLane, replicaKeeper };
-    const isRetentionGiven = given.retention !== undefined;
+    const isRetentionGiven = given.retention !== undefined && retention.namesTime;
     const start = this.#storageStart;
     this.#member = await ClusterMember.open(
       { config: cluster, retention, isRetentionGiven, start, actors },
@@ -297,10 +299,13 @@ class Node implements StartedNode {
     });
     if (this.#member) void this.#member.active.then(() => this.#selfScrape.start());
     else this.#selfScrape.start();
-    void ready.then(
-      () => log.info('node-ready', { durationMs: Math.round(clock.nowMs() - this.#startMs) }),
-      () => failed,
-    );
+    const isActive = this.#member?.active;
+    void ready
+      .then(() => isActive)
+      .then(
+        () => log.info('node-ready', { durationMs: Math.round(clock.nowMs() - this.#startMs) }),
+        () => failed,
+      );
   }
 
   /** What does not answer is left out: metrics must be had when something is wrong. */

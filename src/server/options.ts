@@ -14,6 +14,8 @@ export interface HostPort {
 export interface RetentionOption {
   readonly timeMs: number;
   readonly sizeBytes: number | undefined;
+  /** False where only a size was given, and `timeMs` is the default. */
+  readonly namesTime: boolean;
 }
 
 const retentionTimeDefaultMs = 10 * yearMs;
@@ -73,7 +75,7 @@ function parseRetention(text: string, context: z.RefinementCtx): RetentionOption
     return refuse('the time must be at least 2h, the width of the smallest part');
   }
   if (sizeBytes !== undefined && sizeBytes < gib) return refuse('the size must be at least 1GB');
-  return { timeMs: timeMs ?? retentionTimeDefaultMs, sizeBytes };
+  return { timeMs: timeMs ?? retentionTimeDefaultMs, sizeBytes, namesTime: timeMs !== undefined };
 }
 
 function parseHostPort(text: string, context: z.RefinementCtx): HostPort {

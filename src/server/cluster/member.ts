@@ -39,7 +39,7 @@ export interface ClusterMemberPorts {
 export interface ClusterMemberOptions {
   readonly config: ClusterConfig;
   readonly retention: RetentionOption;
-  /** Whether retention was asked for, or is the default. */
+  /** Whether a time was asked for, or is the default. */
   readonly isRetentionGiven: boolean;
   readonly start: StorageStart;
   readonly actors: StorageActors;
@@ -175,11 +175,6 @@ export class ClusterMember {
     };
   }
 
-  /** Undefined until it takes part in a cluster. */
-  get node(): ClusterNode | undefined {
-    return this.#node;
-  }
-
   /** Whether the node takes its full part: its log is replayed, and it is an active member. */
   get isReady(): boolean {
     return this.#node?.state.isServing ?? false;
@@ -256,8 +251,9 @@ export class ClusterMember {
   /** Retention is the record's. What this node was told explicitly goes into it; the default only where there is none. */
   async #settleRetention(node: ClusterNode): Promise<void> {
     const { retention, isRetentionGiven } = this.#options;
-    const { retentionMs } = node.state.record;
-    if (retentionMs === retention.timeMs || (retentionMs > 0 && !isRetentionGiven)) return;
+    const { record, isMember } = node.state;
+    const { retentionMs } = record;
+    if (!isMember || retentionMs === retention.timeMs || (retentionMs > 0 && !isRetentionGiven)) return;
     try {
       await node.setRetention(retention.timeMs);
     } catch (error) {
