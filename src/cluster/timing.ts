@@ -8,6 +8,10 @@ export const defaultClusterTiming = {
   standInAfterMs: secondMs,
   /** For questions answered from local state. */
   askDeadlineMs: 2 * secondMs,
+  /** For marks of a member that did not answer lately, where a query can do without. */
+  briefAskDeadlineMs: 250,
+  /** For so long a member that did not answer is one of these. */
+  doubtMs: 10 * secondMs,
   /** For one frame of a node's part of a query; the node is then done without. A node that answers others forgets as soon. */
   readDeadlineMs: 20 * secondMs,
   /** For one payload or comparison between nodes. */

@@ -3,7 +3,7 @@
 import { TimbalaError } from '../../base/index.ts';
 import type { Clock, Timer } from '../../ports/index.ts';
 import type { NodeName, ReadSegment, RecordHash, Selection } from '../contracts.ts';
-import type { ReadCounters } from './reader.ts';
+import type { ReadCounters } from './counters.ts';
 import type { Share } from './shares.ts';
 import type { Excluded } from './survey.ts';
 

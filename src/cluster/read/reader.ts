@@ -8,6 +8,7 @@ import type { Exchange } from '../exchange.ts';
 import type { NodeState } from '../state.ts';
 import type { ClusterTiming } from '../timing.ts';
 import { AloneMemory, mayBeServedAlone, planAlone } from './plan-alone.ts';
+import { noReads } from './counters.ts';
 import { partitionsIn, type PlanInput, PlanMemory, planRead, type ReadPlan } from './plan.ts';
 import { ReadOfPeer } from './read-of-peer.ts';
 import {
@@ -44,22 +45,6 @@ export interface ReadOptions {
   readonly alone?: StepReach | undefined;
 }
 
-export interface ReadCounters {
-  plans: number;
-  /** Nodes read, over all plans. */
-  sources: number;
-  warned: number;
-  /** Frames of others, and their bytes. */
-  frames: number;
-  bytes: number;
-  /** Plans given up because something changed, or because a node failed. */
-  stale: number;
-  failedSources: number;
-  /** Reads that may count nothing twice, and those of them that were not worth it. */
-  shared: number;
-  notShared: number;
-}
-
 /** What was worked out of the marks under one view. */
 class ViewMemory {
   readonly viewHash: RecordHash;
@@ -74,17 +59,7 @@ class ViewMemory {
 }
 
 export class Reader {
-  readonly counters: ReadCounters = {
-    plans: 0,
-    sources: 0,
-    warned: 0,
-    frames: 0,
-    bytes: 0,
-    stale: 0,
-    failedSources: 0,
-    shared: 0,
-    notShared: 0,
-  };
+  readonly counters = noReads();
   readonly server: ReadServer;
   readonly #state: NodeState;
   readonly #exchange: Exchange;

@@ -4,10 +4,11 @@
 // What members tell is kept, by window: "as before" takes 16 bytes in place of up to 130 KB, and plans are remembered by it.
 import { errorMessage, TimbalaError } from '../../base/index.ts';
 import type { Encoded } from '../codec.ts';
-import { type NodeName, windowMs } from '../contracts.ts';
+import { type NodeName, type StoreId, windowMs } from '../contracts.ts';
 import type { Exchange, Question } from '../exchange.ts';
 import { packLayer, type ToldLayer, unpackLayer } from '../marks/index.ts';
 import { type MarksReply, marksReply, marksRequest } from '../messages.ts';
+import type { Member } from '../record/index.ts';
 import type { NodeState } from '../state.ts';
 import type { ClusterTiming } from '../timing.ts';
 import type { HeardMarks } from './plan.ts';
@@ -50,8 +51,8 @@ export class Surveyor {
   readonly #state: NodeState;
   readonly #exchange: Exchange;
   readonly #timing: ClusterTiming;
-
   readonly #told = new Map<NodeName, Told>();
+  readonly #doubtedUntilMs = new Map<NodeName, number>();
 
   constructor(state: NodeState, exchange: Exchange, timing: ClusterTiming) {
     this.#state = state;
@@ -62,36 +63,62 @@ export class Surveyor {
 
   /** Asks every member but those excluded. The record may be another one when it resolves: compare the view before and after. */
   async survey(fromMs: number, toMs: number, excluded: Excluded): Promise<Survey> {
-    const { record, decisions, name: self } = this.#state;
+    const { record, decisions } = this.#state;
     const heard = new Map<NodeName, Heard>();
-    const unheard: string[] = [];
-    await Promise.all(
-      record.members.map(async ({ name, store, alone }) => {
-        try {
-          const failure = excluded.get(name);
-          if (failure !== undefined) throw new TimbalaError('PEER_FAILED', failure);
-          heard.set(
-            name,
-            name === self ? this.#ownMarks(fromMs, toMs) : await this.#askMarks(name, store, fromMs, toMs),
-          );
-        } catch (error) {
-          unheard.push(`${name} (${alone > 0 ? 'may alone hold samples; ' : ''}${errorMessage(error)})`);
-        }
-      }),
-    );
+    const unheard = new Map<NodeName, string>();
+    const ask = async ({ name, store }: Member, deadlineMs: number): Promise<void> => {
+      try {
+        const failure = excluded.get(name);
+        if (failure !== undefined) throw new TimbalaError('PEER_FAILED', failure);
+        heard.set(name, await this.#hear(name, store, fromMs, toMs, deadlineMs));
+        unheard.delete(name);
+      } catch (error) {
+        unheard.set(name, errorMessage(error));
+      }
+    };
     const losses = decisions.countedLosses(record);
-    const leftOut = unheard.length + losses.length;
-    const isAloneUnheard = record.members.some(({ name, alone }) => alone > 0 && !heard.has(name));
-    const warnings: string[] = [];
-    if (!decisions.mayLeaveOut(leftOut) || isAloneUnheard) {
-      warnings.push(...unheard.map((name) => `not heard: ${name}; samples may be missing`));
-      warnings.push(
-        ...losses.map((store) => `store ${store} was lost and is not yet made up for; samples may be missing`),
-      );
+    const isComplete = (): boolean =>
+      decisions.mayLeaveOut(unheard.size + losses.length) &&
+      record.members.every(({ name, alone }) => alone === 0 || heard.has(name));
+
+    const { askDeadlineMs, briefAskDeadlineMs } = this.#timing;
+    const doubted = new Set(record.members.filter(({ name }) => this.#isDoubted(name)));
+    await Promise.all(
+      record.members.map((member) => ask(member, doubted.has(member) ? briefAskDeadlineMs : askDeadlineMs)),
+    );
+    if (!isComplete()) {
+      const again = [...doubted].filter(({ name }) => unheard.has(name) && !excluded.has(name));
+      await Promise.all(again.map((member) => ask(member, askDeadlineMs)));
     }
+    const warnings = isComplete() ? [] : [...this.#missing(record.members, unheard), ...losses.map(lossText)];
     // In one order whoever answered first: plans are remembered by it.
     const ordered = new Map([...heard].sort(([a], [b]) => (a < b ? -1 : 1)));
-    return { heard: ordered, warnings, maySpare: leftOut === 0 };
+    return { heard: ordered, warnings, maySpare: unheard.size + losses.length === 0 };
+  }
+
+  #missing(members: readonly Member[], unheard: ReadonlyMap<NodeName, string>): string[] {
+    return members.flatMap(({ name, alone }) => {
+      const reason = unheard.get(name);
+      if (reason === undefined) return [];
+      return [`not heard: ${name} (${alone > 0 ? 'may alone hold samples; ' : ''}${reason}); samples may be missing`];
+    });
+  }
+
+  /** It did not answer lately: a query that can do without does not wait long. */
+  #isDoubted(name: NodeName): boolean {
+    return (this.#doubtedUntilMs.get(name) ?? Number.NEGATIVE_INFINITY) > this.#state.clock.monotonicMs();
+  }
+
+  async #hear(name: NodeName, store: StoreId, fromMs: number, toMs: number, deadlineMs: number): Promise<Heard> {
+    if (name === this.#state.name) return this.#ownMarks(fromMs, toMs);
+    try {
+      const heard = await this.#askMarks(name, store, fromMs, toMs, deadlineMs);
+      this.#doubtedUntilMs.delete(name);
+      return heard;
+    } catch (error) {
+      this.#doubtedUntilMs.set(name, this.#state.clock.monotonicMs() + this.#timing.doubtMs);
+      throw error;
+    }
   }
 
   #ownMarks(fromMs: number, toMs: number): Heard {
@@ -100,7 +127,7 @@ export class Surveyor {
     return { marks: byWindow(marks.told(fromMs, toMs)), dropsCount };
   }
 
-  async #askMarks(name: NodeName, store: string, fromMs: number, toMs: number): Promise<Heard> {
+  async #askMarks(name: NodeName, store: StoreId, fromMs: number, toMs: number, deadlineMs: number): Promise<Heard> {
     const told = this.#told.get(name);
     const known = [...(told?.layers.values() ?? [])].filter((layer) => isInRange(layer, fromMs, toMs));
     const answer = await this.#exchange.ask(
@@ -112,7 +139,7 @@ export class Surveyor {
         epoch: told?.epoch ?? 0,
         known: known.map(({ windowStartMs, shape }) => ({ windowStartMs, shape })),
       },
-      this.#timing.askDeadlineMs,
+      deadlineMs,
     );
     if (answer.store !== store || answer.viewHash !== this.#state.view.hash) {
       throw new TimbalaError('PEER_CHANGED', `${name} answered as another store or under another record`);
@@ -164,4 +191,8 @@ function isInRange({ windowStartMs }: ToldLayer, fromMs: number, toMs: number): 
 
 function byWindow(layers: readonly ToldLayer[]): Map<number | undefined, ToldLayer> {
   return new Map(layers.map((layer) => [layer.windowStartMs, layer]));
+}
+
+function lossText(store: StoreId): string {
+  return `store ${store} was lost and is not yet made up for; samples may be missing`;
 }
