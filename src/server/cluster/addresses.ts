@@ -1,6 +1,5 @@
 // Two adjacent ports (docs/decisions/0013): gossip's, which operators name, and above it the peer protocol's, which records
 // carry.
-import { TimbalaError } from '../../base/index.ts';
 import { formatHostPort } from '../config.ts';
 import type { HostPort } from '../options.ts';
 
@@ -13,10 +12,10 @@ export function peerAddressText(gossip: HostPort): string {
   return formatHostPort(peerAddressOf(gossip));
 }
 
-/** The gossip address that belongs to a record's peer address. Throws ADDRESS_INVALID. */
-export function gossipAddressOf(peerAddress: string): HostPort {
-  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d+)$/.exec(peerAddress);
+/** The gossip address that belongs to a record's peer address; undefined where that makes no sense to us. */
+export function gossipAddressOf(peerAddress: string): HostPort | undefined {
+  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(peerAddress);
   const host = match?.[1] ?? match?.[2];
-  if (host === undefined) throw new TimbalaError('ADDRESS_INVALID', `${peerAddress} is no HOST:PORT`);
-  return { host, port: Number(match?.[3]) - 1 };
+  const port = Number(match?.[3]) - 1;
+  return host !== undefined && port > 0 && port < 65_535 ? { host, port } : undefined;
 }

@@ -238,7 +238,7 @@ export class ClusterMember {
     const peerAddress = peerAddressText(this.#options.config.gossipAdvertise);
     this.#gossip.setMetadata({ clusterId: record.clusterId, recordHash: record.hash, peerAddress, formats });
     const others = record.members.filter(({ name }) => name !== this.#name);
-    this.#gossip.remember(others.map(({ address }) => gossipAddressOf(address)));
+    this.#gossip.remember(others.flatMap(({ address }) => gossipAddressOf(address) ?? []));
   }
 
   /** The zone is settled at joining: another one would move what the node owns. */
