@@ -57,20 +57,27 @@ export class TombstoneIndex {
 
 /** Whether a part that applied tombstones and drops up to `afterSeq` no longer shows a partition. */
 export class DropIndex {
-  readonly #partitions = new Set<number>();
+  /** A bit each, little-endian; undefined where there are none. */
+  readonly #bitmap: Uint8Array | undefined;
 
   constructor(drops: Iterable<PartitionDrop>, afterSeq: number) {
+    let bitmap: Uint8Array | undefined;
     for (const { seq, partitions } of drops) {
-      if (seq > afterSeq) for (const partition of partitions) this.#partitions.add(partition);
+      if (seq <= afterSeq) continue;
+      bitmap ??= new Uint8Array(65_536 / 8);
+      for (const partition of partitions) {
+        bitmap[partition >> 3] = (bitmap[partition >> 3] as number) | (1 << (partition & 7));
+      }
     }
+    this.#bitmap = bitmap;
   }
 
   get isEmpty(): boolean {
-    return this.#partitions.size === 0;
+    return this.#bitmap === undefined;
   }
 
   has(partition: number): boolean {
-    return this.#partitions.has(partition);
+    return this.#bitmap !== undefined && (((this.#bitmap[partition >> 3] as number) >> (partition & 7)) & 1) === 1;
   }
 }
 

@@ -166,6 +166,37 @@ suite('rules', () => {
     assert.equal(world.storage.keeper.status().horizonMs, startMs - hourMs);
   });
 
+  test('drops between which no part was written become one, and hide the same', async () => {
+    let world = await openWorld(new SimDisk());
+    const everything = [1, 2, 3, 4, 5].map((series) => sample(series, startMs - series));
+    await write(world, everything);
+    await flush(world);
+    await drop(world, 1);
+    await drop(world, 2);
+    await write(world, [sample(1, startMs)]);
+    await flush(world);
+    await drop(world, 3);
+    await drop(world, 4);
+    assert.equal(world.storage.keeper.status().dropsCount, 4);
+    const check = async (): Promise<void> => {
+      const found = seriesOf(await readAll(world)).sort();
+      const dropped = [1, 2, 3, 4].map(partitionOf);
+      assert.equal(new Set(dropped).size, 4);
+      assert.deepEqual(found, ['1', '5']);
+    };
+    await check();
+    // The first run of the maintenance, before it merges.
+    await world.clock.advance(15_000);
+    assert.ok(world.storage.keeper.status().dropsCount <= 2);
+    await check();
+    world = await openWorld(world.disk.afterCrash(undefined));
+    await check();
+    await compact(world);
+    await world.clock.advance(15_000);
+    assert.equal(world.storage.keeper.status().dropsCount, 0);
+    await check();
+  });
+
   test('in a cluster a limit by size is a wish: the start of the oldest window that fits, which never goes back', async () => {
     const replication = { onLogCut: async (): Promise<Uint8Array> => new Uint8Array() };
     const options = { replication, retentionBytes: 1 };

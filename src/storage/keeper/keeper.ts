@@ -214,7 +214,7 @@ export class Keeper {
   #maintain(eager: boolean): boolean {
     this.#applyRetention();
     this.#wishForSpace();
-    this.#forgetDrops();
+    this.#tidyDrops();
     const nowMs = this.#options.clock.nowMs();
     const monotonicMs = this.#options.clock.monotonicMs();
     const { parts, tombstones } = this.#manifest.state;
@@ -283,14 +283,9 @@ export class Keeper {
     return { catalogVersion: this.#catalog.current.version };
   }
 
-  /** Forgets the drops that no part is older than. */
-  #forgetDrops(): void {
-    const { parts, drops } = this.#manifest.state;
-    const oldest = Math.min(Number.POSITIVE_INFINITY, ...[...parts.values()].map(({ tombstoneSeq }) => tombstoneSeq));
-    const removeDrops = [...drops.keys()].filter((seq) => seq <= oldest);
-    if (removeDrops.length === 0) return;
-    this.#commit({ removeDrops });
-    if (drops.size === 0) this.#drops.clear();
+  #tidyDrops(): void {
+    const edit = this.#drops.tidy();
+    if (edit) this.#commit(edit);
   }
 
   /** Everything before is gone, for ever: the cluster's retention has moved on. */

@@ -8,20 +8,12 @@ import { HeadReader, PagesKernel } from '../../wasm/index.ts';
 import type { StoragePorts, TsdbStatus } from '../contracts.ts';
 import { HeadIndex } from '../head/head-postings.ts';
 import type { PartEntry } from '../manifest/manifest-edit.ts';
-import {
-  openPart,
-  type Part,
-  PartCaches,
-  type PartCachesOptions,
-  partitionOf,
-  type TimeInterval,
-} from '../part/index.ts';
+import { openPart, type Part, PartCaches, type PartCachesOptions, partitionOf } from '../part/index.ts';
 import type { Catalog, HeadSnapshot, KeeperForReader, LaneForReader, ReaderForKeeper, Served } from '../protocol.ts';
-import { DropIndex, TombstoneIndex } from '../tombstones.ts';
+import { Deletions } from './deletions.ts';
 import { PartitionIndex } from './partition-index.ts';
 import { SeriesListCache } from './series-list-cache.ts';
 import { ReadSession } from './session.ts';
-import type { DeletedIntervals } from './sources.ts';
 import { tsdbStatus } from './tsdb-status.ts';
 
 export interface ReaderOptions extends StoragePorts {
@@ -30,7 +22,6 @@ export interface ReaderOptions extends StoragePorts {
   readonly caches?: PartCachesOptions;
 }
 
-const allTime: readonly TimeInterval[] = [{ startMs: Number.NEGATIVE_INFINITY, endMs: Number.POSITIVE_INFINITY }];
 const partitionsBytesMax = 64 * mib;
 /** Other work of the thread waits for so long at most. */
 const sliceMs = 10;
@@ -59,6 +50,7 @@ export class Reader {
   #breathedMs = 0;
   #waiting: { readonly version: number; resolve(): void }[] = [];
   #fingerprints = new WeakMap<Labels, Uint8Array>();
+  readonly #deletions = new WeakMap<Catalog, Deletions>();
   /** By part id; ids are never used again. */
   readonly #partitionsOfParts = new LRUCache<number, PartitionIndex>({
     maxSize: partitionsBytesMax,
@@ -183,18 +175,14 @@ export class Reader {
     return present(this.#heads.get(headId), 'head of the snapshot');
   }
 
-  /**
-   * Looks up what the tombstones after `afterSeq` delete, and with `drops` also what was dropped since; undefined where that is
-   * nothing.
-   */
-  deletedIntervals(catalog: Catalog, afterSeq: number, drops = new DropIndex([], 0)): DeletedIntervals {
-    const index = new TombstoneIndex(catalog.tombstones, afterSeq);
-    if (index.isEmpty && drops.isEmpty) return undefined;
-    return (labels): readonly TimeInterval[] => {
-      const fingerprint = this.#fingerprint(labels);
-      if (drops.has(partitionOf(fingerprint))) return allTime;
-      return index.intervals(fingerprint, () => labels);
-    };
+  /** What a version of the catalog deletes. */
+  deletions(catalog: Catalog): Deletions {
+    let deletions = this.#deletions.get(catalog);
+    if (!deletions) {
+      deletions = new Deletions(catalog);
+      this.#deletions.set(catalog, deletions);
+    }
+    return deletions;
   }
 
   #fingerprint(labels: Labels): Uint8Array {

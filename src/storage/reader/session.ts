@@ -8,18 +8,11 @@ import type { HeadFrame } from '../../wasm/index.ts';
 import type { PartEntry } from '../manifest/manifest-edit.ts';
 import type { Part, TimeInterval } from '../part/index.ts';
 import type { Catalog, GenerationView, HeadSnapshot } from '../protocol.ts';
+import type { DeletedIntervals } from './deletions.ts';
 import { type MergedSeries, type ReplicaSeries, SelectionReader } from './merged-series.ts';
 import type { HeadView, Reader } from './reader.ts';
 import { uniteFingerprints, uniteSeries } from './series-list.ts';
-import {
-  ActiveSource,
-  type DeletedIntervals,
-  FrozenSource,
-  PartSource,
-  seriesPerFrame,
-  type Source,
-} from './sources.ts';
-import { DropIndex } from '../tombstones.ts';
+import { ActiveSource, FrozenSource, PartSource, seriesPerFrame, type Source } from './sources.ts';
 import { TimestampKeys } from './timestamp-keys.ts';
 
 export interface ReadControl {
@@ -152,7 +145,7 @@ export class ReadSession {
     const { catalog, snapshot } = await this.#open();
     const bitmap = new Uint8Array(8192);
     for (const entry of catalog.parts) {
-      const drops = new DropIndex(catalog.drops, entry.tombstoneSeq);
+      const drops = this.#reader.deletions(catalog).drops(entry.tombstoneSeq);
       for (const { partition, count } of this.#reader.part(entry).digests()) {
         if (count !== 0 && !drops.has(partition))
           bitmap[partition >> 3] = (bitmap[partition >> 3] as number) | (1 << (partition & 7));
@@ -211,12 +204,12 @@ export class ReadSession {
     range: { startMs: number; endMs: number },
     control: ReadControl,
   ): Promise<Source[]> {
+    const deletions = this.#reader.deletions(catalog);
     const sources: Source[] = parts.map((entry, i) => {
-      const { tombstoneSeq } = entry;
-      const deleted = this.#reader.deletedIntervals(catalog, tombstoneSeq, new DropIndex(catalog.drops, tombstoneSeq));
+      const deleted = deletions.ofPart(entry.tombstoneSeq);
       return new PartSource(this.#reader.part(entry), members[i] as Uint32Array, deleted);
     });
-    const deleted = this.#reader.deletedIntervals(catalog, 0);
+    const deleted = deletions.ofHead;
     for (const [i, generation] of generations.entries()) {
       const refs = members[parts.length + i] as Uint32Array<ArrayBuffer>;
       sources.push(await this.#headSource(snapshot, generation, refs, range, deleted, control));

@@ -4,6 +4,7 @@ import type { Labels, SampleBuffer } from '../../model/index.ts';
 import type { HeadFrame, HeadReader } from '../../wasm/index.ts';
 import type { HeadIndex } from '../head/head-postings.ts';
 import type { Part, TimeInterval } from '../part/index.ts';
+import type { DeletedIntervals } from './deletions.ts';
 
 export interface Source {
   /** Every sample of the source lies within; inclusive. */
@@ -28,9 +29,6 @@ export interface Source {
   /** What is deleted of a series in this source. */
   deletedIntervals(index: number): readonly TimeInterval[];
 }
-
-/** Looks up what is deleted of a series, by its labels; undefined where the source has nothing deleted at all. */
-export type DeletedIntervals = ((labels: Labels) => readonly TimeInterval[]) | undefined;
 
 const noIntervals: readonly TimeInterval[] = [];
 
@@ -73,7 +71,7 @@ export class PartSource implements Source {
   }
 
   deletedIntervals(index: number): readonly TimeInterval[] {
-    return this.#deleted ? this.#deleted(this.labels(index)) : noIntervals;
+    return this.#deleted ? this.#deleted(this.fingerprint(index), () => this.labels(index)) : noIntervals;
   }
 }
 
@@ -115,7 +113,7 @@ abstract class HeadSource implements Source {
   }
 
   deletedIntervals(index: number): readonly TimeInterval[] {
-    return this.#deleted ? this.#deleted(this.labels(index)) : noIntervals;
+    return this.#deleted ? this.#deleted(this.fingerprint(index), () => this.labels(index)) : noIntervals;
   }
 
   abstract read(index: number, startMs: number, endMs: number, into: SampleBuffer): void;

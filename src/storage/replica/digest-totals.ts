@@ -7,7 +7,6 @@ import { partitionOf, type TimeInterval } from '../part/index.ts';
 import type { Catalog } from '../protocol.ts';
 import type { Reader } from '../reader/reader.ts';
 import type { ReadControl, ReadSession } from '../reader/session.ts';
-import { DropIndex } from '../tombstones.ts';
 import { chunksOf, piecesOf } from './pieces.ts';
 
 export interface Digest {
@@ -113,7 +112,7 @@ class Totals {
     const alone = new Map<number, Digest>();
     const unclear = new Set(inHead);
     for (const entry of parts) {
-      const drops = new DropIndex(catalog.drops, entry.tombstoneSeq);
+      const drops = this.#reader.deletions(catalog).drops(entry.tombstoneSeq);
       for (const { partition, count, sum } of this.#reader.part(entry).digestsOf(this.#partitions)) {
         if (drops.has(partition)) continue;
         if (alone.has(partition)) unclear.add(partition);
