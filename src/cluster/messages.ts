@@ -77,8 +77,8 @@ export const readRequest = struct({
 export const openRead = struct({ epoch: uvarint, readId: uvarint });
 /** Frames are asked for by number, so that a request that comes twice gets the same answer. */
 export const readMore = struct({ read: openRead, number: uvarint });
-/** `frame` is empty where nothing is found. */
-export const readReply = struct({ read: openRead, frame: bytes, isLast: boolean });
+/** `frame` is empty where nothing is found; last, so that a writer grows once. */
+export const readReply = struct({ read: openRead, isLast: boolean, frame: bytes });
 
 /**
  * Why samples are copied: `hint`, kept by a node that does not own their pair; `repair`, owners that differ; `handover`, whole
