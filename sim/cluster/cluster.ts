@@ -53,6 +53,7 @@ export const simTiming: Partial<ClusterTiming> = {
   standInAfterMs: 400,
   askDeadlineMs: 500,
   readDeadlineMs: 1000,
+  readProbeAfterMs: 200,
   copyDeadlineMs: 1000,
   recordIntervalMs: 700,
   repairIntervalMs: 150,

@@ -5,8 +5,8 @@ import type { Clock, Log, Random, Timer } from '../ports/index.ts';
 import type { DecodedWrite, DeleteRequest, LocalStore, NodeName, PeerLinks, Selection } from './contracts.ts';
 import { decisions, type Decisions, type OwnerToken, ownerToken, replicasCount } from './decisions.ts';
 import { recordAtStart } from './enter.ts';
-import { Exchange, type Question } from './exchange.ts';
-import { nothing } from './messages.ts';
+import { Exchange } from './exchange.ts';
+import { helloQuestion } from './hello.ts';
 import type { PlanInput, ReadPlan } from './read/index.ts';
 import { type ClusterRead, type ReadCounters, Reader, type ReadOptions, type ReadStream } from './read/index.ts';
 import { Dropper } from './rebalance/index.ts';
@@ -25,8 +25,6 @@ import { NodeState } from './state.ts';
 import { clusterStatus, type ClusterStatus, type Liveness } from './status.ts';
 import { type ClusterTiming, defaultClusterTiming } from './timing.ts';
 import type { Place } from './view.ts';
-
-const helloQuestion: Question<object, object> = { kind: 'hello', topic: 'hello', request: nothing, reply: nothing };
 
 export interface ClusterNodeOptions {
   readonly name: NodeName;

@@ -14,6 +14,8 @@ export const defaultClusterTiming = {
   doubtMs: 10 * secondMs,
   /** For one frame of a node's part of a query; the node is then done without. A node that answers others forgets as soon. */
   readDeadlineMs: 20 * secondMs,
+  /** After this long without a frame a node is asked whether it is there at all; one that does not say so is done without. */
+  readProbeAfterMs: secondMs,
   /** For one payload or comparison between nodes. */
   copyDeadlineMs: 30 * secondMs,
   /** Between two exchanges of the record with a member chosen at random. */

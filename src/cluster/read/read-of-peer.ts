@@ -1,7 +1,9 @@
 // A peer's share of a read, drawn frame by frame. What goes wrong there makes the plan stale; the peer is then left out.
 import { errorMessage, hasCode, TimbalaError } from '../../base/index.ts';
+import type { Timer } from '../../ports/index.ts';
 import type { NodeName } from '../contracts.ts';
 import type { Answer, Exchange, Question } from '../exchange.ts';
+import { helloQuestion } from '../hello.ts';
 import type { NodeState } from '../state.ts';
 import type { ClusterTiming } from '../timing.ts';
 import { type PlannedRead, PlanStale, type RemoteRead } from './read-stream.ts';
@@ -62,9 +64,43 @@ export class ReadOfPeer implements RemoteRead {
     return this.#checked(await this.#put(readQuestion, { ...planned.selection, wanted, segments, dropsCount }));
   }
 
-  #put<Request>(question: Question<Request, ReadPiece>, request: Request): Promise<Answer<ReadPiece>> {
-    const { readDeadlineMs } = this.#timing;
-    return this.#exchange.ask(this.#from, question, request, readDeadlineMs, undefined, this.#signal);
+  async #put<Request>(question: Question<Request, ReadPiece>, request: Request): Promise<Answer<ReadPiece>> {
+    const silent = new AbortController();
+    const stopWatching = this.#watch(silent);
+    const signal = AbortSignal.any([this.#signal, silent.signal]);
+    try {
+      return await this.#exchange.ask(this.#from, question, request, this.#timing.readDeadlineMs, undefined, signal);
+    } catch (error) {
+      if (!silent.signal.aborted) throw error;
+      throw new TimbalaError('PEER_SILENT', `${this.#from} neither goes on nor says that it is there`, {
+        cause: error,
+      });
+    } finally {
+      stopWatching();
+    }
+  }
+
+  /** Asks from time to time whether the peer is there at all: slow is not gone. */
+  #watch(silent: AbortController): () => void {
+    const { readProbeAfterMs, askDeadlineMs } = this.#timing;
+    let isOver = false;
+    let timer: Timer | undefined;
+    const probe = async (): Promise<void> => {
+      try {
+        await this.#exchange.ask(this.#from, helloQuestion, {}, askDeadlineMs);
+        if (!isOver) probeLater();
+      } catch {
+        silent.abort();
+      }
+    };
+    const probeLater = (): void => {
+      timer = this.#state.clock.setTimer(readProbeAfterMs, () => void probe());
+    };
+    probeLater();
+    return () => {
+      isOver = true;
+      timer?.cancel();
+    };
   }
 
   #checked({ viewHash, store, body }: Answer<ReadPiece>): ReadPiece {
