@@ -7,6 +7,10 @@ import type { Liveness } from '../status.ts';
 
 /** Doubles with each failure in a row up to this many times. */
 const doublingsMax = 4;
+/** What passes by itself soon: the owner has answered, and only for now has not done what it was asked. */
+const passingCodes = ['PEER_BUSY', 'STORE_BUSY', 'PEER_CHANGED', 'PEER_DROPPED', 'PEER_REPLAYING', 'PEER_LEASED'];
+/** Then it is asked again after so much less than after silence. */
+const passingShare = 20;
 
 export class Backoff {
   readonly #clock: Clock;
@@ -26,12 +30,10 @@ export class Backoff {
 
   failed(name: NodeName, error: unknown): void {
     const count = (this.#failures.get(name)?.count ?? 0) + 1;
-    // Busy, replaying, or under another record: that passes soon. Silence of who is believed dead does not.
-    const isPassing = ['PEER_BUSY', 'STORE_BUSY', 'PEER_CHANGED', 'PEER_REPLAYING'].some((code) =>
-      hasCode(error, code),
-    );
-    const doublings = this.#isAlive(name) === false ? doublingsMax : isPassing ? 0 : Math.min(count - 1, doublingsMax);
-    this.#failures.set(name, { count, untilMs: this.#clock.monotonicMs() + this.#firstMs * 2 ** doublings });
+    const isPassing = passingCodes.some((code) => hasCode(error, code));
+    const doublings = this.#isAlive(name) === false ? doublingsMax : Math.min(count - 1, doublingsMax);
+    const restMs = isPassing ? this.#firstMs / passingShare : this.#firstMs * 2 ** doublings;
+    this.#failures.set(name, { count: isPassing ? count - 1 : count, untilMs: this.#clock.monotonicMs() + restMs });
   }
 
   /** It has answered something: also called when it was heard of by other ways. */
