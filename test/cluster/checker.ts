@@ -31,7 +31,7 @@ function matrixOf(answer: ApiAnswer<unknown>): readonly MatrixEntry[] {
 }
 
 /** The samples themselves. */
-const rawSamples: Question = {
+export const rawSamples: Question = {
   what: 'raw samples',
   ask(api, { writer, from, end }) {
     const { stepMs } = writer.options;
@@ -40,7 +40,7 @@ const rawSamples: Question = {
     return api.query({ query, timeMs: writer.timestampMs(end - 1) });
   },
   problem(answer, { writer, from, end }, isPartial) {
-    const { seriesCount, stepMs, startMs } = writer.options;
+    const { seriesPerStep, groupsCount, stepMs, startMs } = writer.options;
     let foundCount = 0;
     const seriesSeen = new Set<number>();
     for (const { metric, values } of matrixOf(answer)) {
@@ -50,8 +50,8 @@ const rawSamples: Question = {
       let previous = -1;
       for (const [seconds, text] of values) {
         const step = (Math.round(seconds * 1000) - startMs) / stepMs;
-        if (!Number.isInteger(step) || step < from || step >= end)
-          return `series ${series}: nothing was sent at ${seconds}`;
+        const wasSent = step >= from && step < end && step % groupsCount === series % groupsCount;
+        if (!wasSent) return `series ${series}: nothing was sent at ${seconds}`;
         if (Number(text) !== writer.valueOf(series, step))
           return `series ${series}, step ${step}: ${text} was not sent`;
         if (step <= previous) return `series ${series}, step ${step} is there twice`;
@@ -59,10 +59,9 @@ const rawSamples: Question = {
         foundCount++;
       }
     }
-    const missingCount = seriesCount * (end - from) - foundCount;
-    return missingCount === 0 || isPartial
-      ? undefined
-      : `${missingCount} of ${seriesCount * (end - from)} samples are missing`;
+    const allCount = seriesPerStep * (end - from);
+    if (foundCount === allCount || isPartial) return undefined;
+    return `${allCount - foundCount} of ${allCount} samples are missing`;
   },
 };
 
@@ -108,7 +107,7 @@ function aggregated({ text, expected }: Aggregation): Question {
         for (const [seconds, value] of values) found.set(Math.round(seconds * 1000), Number(value));
       }
       for (let step = from; step < end; step++) {
-        const values = Array.from({ length: writer.options.seriesCount }, (_, series) => writer.valueOf(series, step));
+        const values = writer.seriesOf(step).map((series) => writer.valueOf(series, step));
         const right = expected(values);
         const got = found.get(writer.timestampMs(step));
         if (got === undefined || Math.abs(got - right) > Math.abs(right) * 1e-14)
@@ -129,15 +128,20 @@ const labelValues: Question = {
       end: String(writer.timestampMs(end - 1) / 1000),
     });
   },
-  problem({ data }, { writer }, isPartial) {
-    const values = data as readonly string[];
-    const { seriesCount } = writer.options;
-    if (isPartial ? values.length <= seriesCount : values.length === seriesCount) return undefined;
-    return `${values.length} values instead of ${seriesCount}`;
+  problem({ data }, { writer, from, end }, isPartial) {
+    const values = new Set(data as readonly string[]);
+    const { seriesPerStep, groupsCount } = writer.options;
+    for (let step = from; step < Math.min(end, from + groupsCount); step++) {
+      const missing = writer.seriesOf(step).find((series) => !values.has(String(series)));
+      if (missing !== undefined && !isPartial) return `series ${missing} is not named`;
+    }
+    // Others may be named too: the range says for which series it has to be at least.
+    const allCount = seriesPerStep * groupsCount;
+    return values.size <= allCount ? undefined : `${values.size} values, and there are only ${allCount} series`;
   },
 };
 
-const questions: readonly Question[] = [
+export const questions: readonly Question[] = [
   rawSamples,
   rawSamples,
   rawSamples,
@@ -206,7 +210,7 @@ export class Checker {
       else if (isPartial && !mayWarn && !this.#fleet.mayWarn(node) && !this.#journal.stalls.since(startedMs)) {
         this.#journal.violated(`${where}: warned without need: ${answer.warnings?.join('; ')}`);
       }
-      this.checkedCount += (end - from) * writer.options.seriesCount;
+      this.checkedCount += (end - from) * writer.options.seriesPerStep;
     } catch (error) {
       if (node.epoch !== epoch || this.#journal.stalls.since(startedMs)) this.#journal.excused();
       else this.#journal.violated(`${where}: ${String(error)}`);

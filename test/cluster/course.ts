@@ -19,8 +19,8 @@ import type { MachineRoom } from './machines.ts';
 import { type Cast, type Load, Stage } from './stage.ts';
 
 const smallDisk = 2;
-const lightLoad: Load = { seriesPerWriter: 20, pauseMs: 100, checkersCount: 2, hasPrometheus: false };
-const fullLoad: Load = { seriesPerWriter: 200, pauseMs: 100, checkersCount: 2, hasPrometheus: true };
+const lightLoad: Load = { seriesPerStep: 10, groupsCount: 4, pauseMs: 100, checkersCount: 2, hasPrometheus: false };
+const fullLoad: Load = { seriesPerStep: 50, groupsCount: 20, pauseMs: 100, checkersCount: 2, hasPrometheus: true };
 
 interface Course extends Cast {
   readonly faults: readonly Fault[];

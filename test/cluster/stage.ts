@@ -19,7 +19,8 @@ export const wholeTimeoutMs = 60 * secondMs;
 export const mendedTimeoutMs = 300 * secondMs;
 
 export interface Load {
-  readonly seriesPerWriter: number;
+  readonly seriesPerStep: number;
+  readonly groupsCount: number;
   readonly pauseMs: number;
   readonly checkersCount: number;
   /** A real Prometheus writes too. */
@@ -59,7 +60,8 @@ export class Stage {
         {
           name,
           ...(home ? { home } : {}),
-          seriesCount: load.seriesPerWriter,
+          seriesPerStep: load.seriesPerStep,
+          groupsCount: load.groupsCount,
           startMs: isLive
             ? Math.floor(Date.now() / secondMs) * secondMs
             : Math.floor((Date.now() - lateMs) / lateStepMs) * lateStepMs,
@@ -123,7 +125,9 @@ export class Stage {
   }
 
   summary(): string {
-    const acknowledged = this.writers.map(({ acknowledgedCount, options }) => acknowledgedCount * options.seriesCount);
+    const acknowledged = this.writers.map(
+      ({ acknowledgedCount, options }) => acknowledgedCount * options.seriesPerStep,
+    );
     const found = this.checkers.map(({ checkedCount }) => checkedCount);
     const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
     return `${sum(acknowledged)} samples acknowledged, found ${sum(found)} times in answers`;

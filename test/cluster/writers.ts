@@ -1,8 +1,9 @@
 // The load: writers that send step after step of their own series, try again like Prometheus until a step is acknowledged, and
 // know exactly what was acknowledged when. Values follow from writer, series and step, so that nothing has to be kept.
 //
-// Values are integers of at most 2^40: sums of them are exact in any order, and a changed bit shows. A step goes as one body;
-// the steps before `acknowledgedCount` are acknowledged, those from `sentCount` on were never sent.
+// Values are integers of at most 2^40: sums of them are exact in any order, and a changed bit shows. A step goes as one body, with
+// one sample of each series of a group; groups take turns, as targets do that are scraped one after the other. The steps before
+// `acknowledgedCount` are acknowledged, those from `sentCount` on were never sent.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent, request } from 'undici';
 import { encodeLabelFields, WriteRequestBuilder } from '../../bench/load/write-request.ts';
@@ -25,7 +26,9 @@ export interface WriterOptions {
   readonly name: string;
   /** Always the same node, as a Prometheus does; undefined: any that serves, another after an error, as behind a balancer. */
   readonly home?: FleetNode;
-  readonly seriesCount: number;
+  /** Of one group. Series are numbered through all groups: series i is of group i modulo `groupsCount`. */
+  readonly seriesPerStep: number;
+  readonly groupsCount: number;
   readonly startMs: number;
   readonly stepMs: number;
   readonly pauseMs: number;
@@ -48,8 +51,8 @@ export class Writer {
     this.options = options;
     this.#fleet = fleet;
     this.#journal = journal;
-    this.#seed = mixed(options.seriesCount, Buffer.from(options.name).reduce((sum, byte) => sum * 31 + byte, 7) >>> 0);
-    this.#labels = Array.from({ length: options.seriesCount }, (_, series) =>
+    this.#seed = mixed(options.groupsCount, Buffer.from(options.name).reduce((sum, byte) => sum * 31 + byte, 7) >>> 0);
+    this.#labels = Array.from({ length: options.seriesPerStep * options.groupsCount }, (_, series) =>
       encodeLabelFields([
         ['__name__', metricName],
         ['series', String(series)],
@@ -66,10 +69,18 @@ export class Writer {
     return mixed(this.#seed + series, step) * 256 + (mixed(step, series) & 255);
   }
 
+  /** The series that have a sample at this step. */
+  seriesOf(step: number): number[] {
+    const { seriesPerStep, groupsCount } = this.options;
+    return Array.from({ length: seriesPerStep }, (_, index) => index * groupsCount + (step % groupsCount));
+  }
+
   #body(step: number): Uint8Array {
     const value = new Float64Array(1);
     const halves = new Uint32Array(value.buffer);
-    for (const [series, labels] of this.#labels.entries()) {
+    for (const series of this.seriesOf(step)) {
+      const labels = this.#labels[series];
+      if (!labels) continue;
       value[0] = this.valueOf(series, step);
       this.#builder.add(labels, 0, labels.length, this.timestampMs(step), halves, 0);
     }
@@ -113,7 +124,7 @@ export class Writer {
         const tookMs = performance.now() - startedMs;
         if (failure === undefined) {
           this.acknowledgedCount = step + 1;
-          this.#journal.acknowledged(this.options.seriesCount, tookMs);
+          this.#journal.acknowledged(this.options.seriesPerStep, tookMs);
           return;
         }
         if (!isPromised || node.epoch !== epoch || this.#journal.stalls.since(startedMs)) this.#journal.excused();
