@@ -85,3 +85,64 @@ test('marks survive saving with their lists, before 1970 too', () => {
   const encoded = marks.encode('view');
   assert.throws(() => new MarksTable().load(encoded.subarray(1)), TimbalaError);
 });
+
+test('a comparison makes a mark younger, whatever was written meanwhile', () => {
+  const marks = marked();
+  const before = marks.oldestSince();
+  const position = marks.history;
+  marks.markWritten([pair]);
+  marks.advance(scope, position + 1);
+  assert.ok(marks.oldestSince() > before);
+  assert.ok(marks.get(scope), 'it stays');
+  marks.advance(scope, 0);
+  assert.equal(marks.oldestSince(), position + 1);
+});
+
+test('the oldest of too many windows become marks of whole partitions, and the new one stays', () => {
+  const marks = new MarksTable();
+  for (let window = 1; window <= 100; window++) marks.markWritten([pairKey(window, window * windowMs)]);
+  assert.equal(marks.count, 100);
+  assert.ok(marks.get({ partition: 100, windowStartMs: 100 * windowMs }));
+  assert.ok(marks.get({ partition: 1, windowStartMs: undefined }));
+  // Older than all that are kept: it takes no window's place.
+  marks.markWritten([pairKey(200, 0)]);
+  assert.ok(marks.get({ partition: 200, windowStartMs: undefined }));
+  assert.ok(marks.get({ partition: 100, windowStartMs: 100 * windowMs }));
+});
+
+test('what is told of a window is the same thing until it changes', () => {
+  const marks = marked();
+  const told = () => marks.told(scope.windowStartMs, scope.windowStartMs)[0];
+  const first = told();
+  marks.markWritten([pair]);
+  assert.equal(told(), first, 'another sample of a marked pair changes nothing that is seen');
+  marks.markWritten([pairKey(8, 9 * windowMs)]);
+  assert.equal(told(), first, 'nor does another window');
+  marks.confirm(scope, marks.get(scope)?.version ?? 0, 'a/1');
+  const second = told();
+  assert.notEqual(second, first);
+  marks.markWritten([pair]);
+  assert.notEqual(told(), second);
+  assert.notEqual(told()?.shape, first?.shape);
+});
+
+test('layers are given with what they hold, and from any partition on', () => {
+  const marks = marked();
+  marks.markPartition(9);
+  marks.markWritten([pairKey(2, scope.windowStartMs), pairKey(2, -windowMs)]);
+  assert.deepEqual(
+    marks.layers().map(({ windowStartMs, marksCount }) => [windowStartMs, marksCount]),
+    [
+      [undefined, 1],
+      [-windowMs, 1],
+      [scope.windowStartMs, 2],
+    ],
+  );
+  const from = (partition: number): number[] =>
+    [...marks.marksIn(scope.windowStartMs, partition)].map((mark) => mark.scope.partition);
+  assert.deepEqual(from(0), [2, 7]);
+  assert.deepEqual(from(3), [7]);
+  assert.ok(marks.isMarkedBefore(2, 0));
+  assert.ok(!marks.isMarkedBefore(7, scope.windowStartMs));
+  assert.ok(marks.isMarkedBefore(9, Number.NEGATIVE_INFINITY), 'a whole partition is of all times');
+});
