@@ -119,7 +119,7 @@ suite('lane', () => {
     await write(world, [sample(1, startMs, 1)]);
     world.disk.capacityBytes = 0;
     for (let i = 0; i < 3; i++) {
-      await assert.rejects(write(world, [sample(2, startMs + i, i)]), /LANE_BUSY|LOG_FAILED/);
+      await assert.rejects(write(world, [sample(2, startMs + i, i)]), /DISK_FULL|LOG_FAILED/);
     }
     world.disk.capacityBytes = Number.POSITIVE_INFINITY;
     await world.clock.advance(minuteMs);

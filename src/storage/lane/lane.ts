@@ -16,7 +16,7 @@ import type {
 import { type Generation, Generations, type LiveHead } from '../head/generations.ts';
 import { firstSequence } from '../log/frame.ts';
 import { listSegments, type LogSegment } from '../log/log-reader.ts';
-import { LogWriter } from '../log/log-writer.ts';
+import { logFailure, LogWriter } from '../log/log-writer.ts';
 import type { KeeperForLane, LaneForKeeper, Policy, Served } from '../protocol.ts';
 import { StateFiles } from '../state/state-files.ts';
 import { renewStore } from '../state/store-identity.ts';
@@ -162,7 +162,7 @@ export class Lane {
 
   /**
    * Takes a compressed remote-write request, which is read before the call returns; resolves when its samples are on disk.
-   * Throws LANE_BUSY and LOG_FAILED (nothing acknowledged: send it again later), WIRE_CORRUPT, WIRE_TOO_LARGE.
+   * Throws LANE_BUSY, LOG_FAILED and DISK_FULL (nothing acknowledged: send it again later), WIRE_CORRUPT, WIRE_TOO_LARGE.
    */
   async write(body: Uint8Array): Promise<WriteOutcome> {
     this.#totals.requests++;
@@ -297,9 +297,9 @@ export class Lane {
       if (hasCode(error, 'HEAD_NO_SLOT') || hasCode(error, 'HEAD_MEMORY_FULL')) {
         throw this.#busy('recent samples are still being written to parts');
       }
-      if (hasCode(error, 'DISK_FULL') || hasCode(error, 'DISK_IO'))
-        throw this.#busy(`the log can't be written (${String(error)})`);
-      throw error;
+      if (!hasCode(error, 'DISK_FULL') && !hasCode(error, 'DISK_IO')) throw error;
+      this.#totals.busy++;
+      throw logFailure(error);
     }
   }
 

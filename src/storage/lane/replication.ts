@@ -1,6 +1,6 @@
 // What replication asks of a lane: a client's request is decoded once, cut by groups of partitions into payloads for other
 // nodes, and kept until what this node owns of it is appended; payloads of other nodes are appended as the log's replay does.
-// Errors: LANE_BUSY, LOG_FAILED (nothing acknowledged), WIRE_…, PEER_PAYLOAD (damaged bytes), PEER_DICTIONARY (references that
+// Errors: LANE_BUSY, LOG_FAILED, DISK_FULL (nothing acknowledged), WIRE_…, PEER_PAYLOAD (damaged bytes), PEER_DICTIONARY (references that
 // mean nothing here: the connection must begin anew with definitions).
 // Buffers: kept columns are copies of the wire kernel's; payloads that are handed out belong to the caller.
 import { assert, hasCode, mib, TimbalaError } from '../../base/index.ts';

@@ -4,7 +4,7 @@
 // name and header are durable before a frame goes into it. After a failed write the generation is over (`generationEnded`):
 // its queued frames fail, and the owner begins the next one. A failed sync is fatal: the owner must end the process.
 // Buffers: payloads are copied on append; a group's buffer belongs to the disk from write to sync.
-import { assert, TimbalaError } from '../../base/index.ts';
+import { assert, errorMessage, hasCode, TimbalaError } from '../../base/index.ts';
 import type { Clock, Disk, DiskFile, Random } from '../../ports/index.ts';
 import {
   encodeSegmentHeader,
@@ -142,7 +142,7 @@ export class LogWriter {
     this.pendingBytes += frameHeaderBytes + payload.length;
   }
 
-  /** Resolves when every frame appended so far is durable; rejects with LOG_FAILED where one of them cannot be. */
+  /** Resolves when every frame appended so far is durable; rejects with LOG_FAILED or DISK_FULL where one of them cannot be. */
   commit(): Promise<void> {
     const group = this.#groups.at(-1);
     if (this.#fatal) return Promise.reject(this.#fatal);
@@ -258,8 +258,7 @@ export class LogWriter {
   // Frames queued for the generation are numbered and placed behind the hole: they fail with it. A group in flight that is
   // not itself the failure (a new segment was) goes on.
   #failGeneration(generation: number, cause: unknown, failing?: Group): TimbalaError {
-    const what = 'the log could not be written; nothing was acknowledged, send the samples again';
-    const failure = new TimbalaError('LOG_FAILED', what, { cause });
+    const failure = logFailure(cause);
     const failed = this.#groups.filter(
       (group) => group.segment.generation === generation && (group === failing || group !== this.#inFlight),
     );
@@ -279,4 +278,14 @@ export class LogWriter {
     const { segment } = group;
     if (segment.finished && !this.#groups.some((other) => other.segment === segment)) segment.file.close();
   }
+}
+
+/** What is told to writers where the log could not be written. */
+export function logFailure(cause: unknown): TimbalaError {
+  const consequence = 'nothing was acknowledged, send the samples again';
+  return hasCode(cause, 'DISK_FULL')
+    ? new TimbalaError('DISK_FULL', `the disk has no room for the log; ${consequence}`, { cause })
+    : new TimbalaError('LOG_FAILED', `the log could not be written (${errorMessage(cause)}); ${consequence}`, {
+        cause,
+      });
 }

@@ -213,7 +213,7 @@ suite('log', () => {
     disk.fault = { atOperation: disk.operationsCount + 1, kind: 'full' };
     writer.append(frameTypes.samples, payload('lost'));
     const first = writer.commit();
-    await assert.rejects(first, { code: 'LOG_FAILED' });
+    await assert.rejects(first, { code: 'DISK_FULL' });
     assert.deepEqual([failed, fatal], [[1], []]);
     assert.throws(() => writer.append(frameTypes.samples, payload('x')), { code: 'LOG_FAILED' });
     writer.beginGeneration(2);

@@ -314,7 +314,7 @@ async function refusing<Result>(work: () => Eventually<Result>): Promise<Result>
   } catch (cause) {
     if (hasCode(cause, 'DISK_FULL'))
       throw new TimbalaError('STORE_FULL', 'the disk is full; nothing was stored', { cause });
-    if (['LANE_BUSY', 'LOG_FAILED', 'STORAGE_REPLAYING'].some((code) => hasCode(cause, code))) {
+    if (['LANE_BUSY', 'STORAGE_REPLAYING'].some((code) => hasCode(cause, code))) {
       throw new TimbalaError('STORE_BUSY', 'the storage can not take this now; nothing was acknowledged', { cause });
     }
     throw cause;
