@@ -244,6 +244,35 @@ export const setBackToSnapshot: Case = async (seed, plant) => {
   return stage.end();
 };
 
+/** Of two that hold a sample one is given up while the other replays its log, and then can hand it to nobody. */
+export const lossHeardWhileReplaying: Case = async (seed, plant) => {
+  const stage = await Stage.set(seed, plant, 4);
+  const { cluster } = stage;
+  const [a, b, c, holder] = [stage.owner(0), stage.owner(1), stage.owner(2), stage.other()];
+  // Marks are saved; that of the sample stands in the log only.
+  cluster.machines.get(a)?.process?.store.flush();
+  stage.split(a, holder);
+  stage.write(a, cluster.newSample(series));
+  await stage.pass(4 * secondMs);
+  cluster.crash(a);
+  cluster.network.heal();
+  stage.split(holder);
+  void stage
+    .node(b)
+    .remove(holder)
+    .catch(() => {});
+  await stage.pass(3 * secondMs);
+  for (const name of [b, c]) {
+    const disk = cluster.machines.get(name)?.disk;
+    if (disk) disk.isFull = true;
+  }
+  cluster.start(a, [b, c]);
+  await stage.pass(10 * secondMs);
+  cluster.crash(a);
+  await stage.read(b);
+  return stage.end();
+};
+
 export const cases: Readonly<Record<string, Case>> = {
   retriedThenPowerLost,
   copiedThenWritten,
@@ -253,4 +282,5 @@ export const cases: Readonly<Record<string, Case>> = {
   leftWithOneOwner,
   retriedWhileAway,
   setBackToSnapshot,
+  lossHeardWhileReplaying,
 };

@@ -99,6 +99,9 @@ export class NodeState {
   /** The log is replayed: marks are made, and others can be told where it stands. */
   async finishReplay(): Promise<void> {
     this.noteWritten(await this.store.ready());
+    // Whatever was heard of meanwhile: these marks are older.
+    this.#lossesHeardAt.clear();
+    this.#companyAt = undefined;
     this.#noteLosses();
     this.#startPosition = this.store.recoveredPosition;
   }
