@@ -161,6 +161,11 @@ export interface LocalStore {
   readonly recoveredPosition: number;
   /** Where the oldest window begins for which the node's limit in bytes leaves room; undefined or −∞ where all fits. */
   readonly sizeFloorMs?: number;
+  /**
+   * Asked before a damaged part is given up, and this store's id with it: whether other members have what it holds. Unset: they
+   * have not.
+   */
+  mayAbandon?: (() => boolean) | undefined;
   /** Saves another id for this directory, and ends the process: its next start is that of a new store with what it holds. */
   abandon(reason: string): Promise<void>;
   /**

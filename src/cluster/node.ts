@@ -100,6 +100,7 @@ export class ClusterNode {
       },
       record,
     );
+    store.mayAbandon = () => this.#hasCompany;
     this.#exchange = new Exchange(this.state, links);
     this.#exchange.answer(helloQuestion, async () => ({ body: {} }));
     this.writer = new Writer(this.state, this.#exchange, timing);
@@ -147,6 +148,13 @@ export class ClusterNode {
     if (!isJoining) await this.tellAll();
     this.state.isReady = true;
     if (isJoining) await this.tellAll();
+  }
+
+  /** Others have what this node holds, and one of them seems to be there. */
+  get #hasCompany(): boolean {
+    const { self, name, record } = this.state;
+    const others = record.actives.filter((member) => member.name !== name && this.#isAlive(member.name) !== false);
+    return self !== undefined && self.alone === 0 && others.length > 0;
   }
 
   #run(): void {

@@ -95,6 +95,14 @@ export interface LaneStatus {
   readonly commitSeconds: number;
 }
 
+/** What a keeper tells and asks the protocols of a cluster. */
+export interface KeeperListener {
+  /** How far retention by size wishes to go: now, and after each change; −∞ where it has no wish. */
+  sizeFloor(floorMs: number): void;
+  /** Whether others have what this store holds, so that it may become another one without a damaged part. */
+  mayAbandon(): boolean | Promise<boolean>;
+}
+
 /** Figures of the keeper, for /metrics and status. */
 export interface KeeperStatus {
   readonly partsCount: number;

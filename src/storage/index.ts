@@ -4,6 +4,7 @@ export type {
   DecodedRequest,
   DeleteRequest,
   DeleteRuleRequest,
+  KeeperListener,
   KeeperStatus,
   KernelModules,
   LaneStatus,

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { dayMs, hourMs, minuteMs, SeededRandom } from '../../src/base/index.ts';
 import { Matcher, SampleBuffer } from '../../src/model/index.ts';
 import { SimClock } from '../../sim/clock.ts';
-import { identifyStore } from '../../src/storage/index.ts';
+import { identifyStore, PairReader } from '../../src/storage/index.ts';
 import { SimDisk } from '../../sim/disk.ts';
 import { SimRandom } from '../../sim/random.ts';
 import { body, control, openWorld, type Sample, startMs, type World } from '../crash/world.ts';
@@ -117,6 +117,7 @@ test('in a cluster a damaged part makes the directory another store without it, 
   for (let atOperation = 0; atOperation <= operations; atOperation++) {
     const disk = source.afterCrash(undefined);
     const world = await openWorld(disk, { clock, replication });
+    world.storage.keeper.attach({ sizeFloor: () => undefined, mayAbandon: () => true });
     const before = disk.operationsCount;
     if (atOperation > 0) disk.fault = { atOperation: before + atOperation, kind: 'crash' };
     await assert.rejects(read(world, startMs - 91 * dayMs, startMs - 89 * dayMs));
@@ -141,4 +142,22 @@ test('in a cluster a damaged part makes the directory another store without it, 
     assert.ok(atOperation > 0 || !isThere);
   }
   assert.ok(operations > 5);
+});
+
+test('a damaged part is kept as long as no other member has what it holds', async () => {
+  const clock = new SimClock(startMs);
+  const disk = await withParts(clock);
+  damage(disk, 'parts/1/meta.json');
+  const world = await openWorld(disk, { clock, replication });
+  const pairs = new PairReader(world.storage.reader);
+  assert.equal((await clock.runUntil(pairs.heldPartitions())).length, 65_536, 'whatever may be in it is held');
+  await clock.advance(minuteMs);
+  assert.equal(world.storage.keeper.status().partsDamagedTotal, 1);
+  let isAlone = true;
+  world.storage.keeper.attach({ sizeFloor: () => undefined, mayAbandon: () => !isAlone });
+  await clock.advance(hourMs);
+  assert.deepEqual(world.fatal, []);
+  isAlone = false;
+  await clock.advance(minuteMs);
+  assert.match(String(world.fatal), /STORE_DAMAGED/);
 });

@@ -202,7 +202,9 @@ suite('rules', () => {
     const options = { replication, retentionBytes: 1 };
     let world = await openWorld(new SimDisk(), options);
     const wishes: number[] = [];
-    world.storage.keeper.watchSizeFloor((floorMs) => wishes.push(floorMs));
+    const attach = (): void =>
+      world.storage.keeper.attach({ sizeFloor: (floorMs) => void wishes.push(floorMs), mayAbandon: () => false });
+    attach();
     const oldMs = startMs - 40 * hourMs;
     for (const timeMs of [oldMs, startMs - 9 * hourMs]) {
       await write(world, [sample(1, timeMs)]);
@@ -219,7 +221,7 @@ suite('rules', () => {
     await world.clock.runUntil(world.storage.keeper.dropBefore(last));
     assert.equal((await readAll(world)).size, 0);
     world = await openWorld(world.disk.afterCrash(undefined), options);
-    world.storage.keeper.watchSizeFloor((floorMs) => wishes.push(floorMs));
+    attach();
     await world.clock.advance(minuteMs);
     assert.equal(wishes.at(-1), last);
   });

@@ -10,6 +10,7 @@ import type {
   DamageReport,
   DeleteRequest,
   DeleteRuleRequest,
+  KeeperListener,
   KeeperStatus,
   Retention,
   StoragePorts,
@@ -35,8 +36,8 @@ export interface KeeperOptions extends StoragePorts {
   /** One per lane. */
   readonly lanes: readonly Channel[];
   /**
-   * The node is a member of a cluster. A damaged part then makes the directory another store, without the part: peers fill it
-   * in. And retention by size only tells how far it wishes to go: the cluster decides.
+   * The node is a member of a cluster (`attach`). A damaged part then makes the directory another store, without the part:
+   * peers fill it in. And retention by size only tells how far it wishes to go: the cluster decides.
    */
   readonly isReplica?: boolean;
   /** The process must end: what is committed is unknown. */
@@ -60,8 +61,7 @@ export class Keeper {
   readonly #lanes: readonly RpcPeer<LaneForKeeper>[];
   readonly #drops: PartitionDrops;
   readonly #checks: PartChecks;
-  /** Told the wish of retention by size. */
-  readonly #floorListeners: ((floorMs: number) => void)[] = [];
+  #listener: KeeperListener | undefined;
   #sizeFloorMs = Number.NEGATIVE_INFINITY;
   #jobs: Promise<unknown> = Promise.resolve();
   #timer: Timer | undefined;
@@ -199,6 +199,7 @@ export class Keeper {
   #schedule(delayMs: number): void {
     if (this.#closing) return;
     this.#timer = this.#options.clock.setTimer(delayMs, () => {
+      void this.#giveUpDamaged();
       this.#exclusive(() => this.#maintain(false)).then(
         (worked) => this.#schedule(worked ? 0 : maintenanceIntervalMs),
         (error: unknown) => {
@@ -219,7 +220,7 @@ export class Keeper {
     const monotonicMs = this.#options.clock.monotonicMs();
     const { parts, tombstones } = this.#manifest.state;
     const plan = planMerge({
-      parts: [...parts.values()].filter(({ id }) => !this.#checks.isDamaged(id) && !this.#checks.isSuspect(id)),
+      parts: [...parts.values()].filter(({ id }) => !this.#checks.damaged.has(id) && !this.#checks.isSuspect(id)),
       nowMs,
       ageMs: ({ id }) => monotonicMs - (this.#files.installedMs(id) ?? this.#startedMs),
       eager,
@@ -317,10 +318,10 @@ export class Keeper {
     });
   }
 
-  /** Tells, now and after each change, how far retention by size wishes to go; −∞ where it has no wish. In a cluster only. */
-  watchSizeFloor(listener: (floorMs: number) => void): void {
-    this.#floorListeners.push(listener);
-    listener(this.#sizeFloorMs);
+  /** The protocols of the cluster. */
+  attach(listener: KeeperListener): void {
+    this.#listener = listener;
+    listener.sizeFloor(this.#sizeFloorMs);
   }
 
   /** The start of the oldest window that fits; it never goes back. */
@@ -331,7 +332,7 @@ export class Keeper {
     const floorMs = sizeFloorMs(parts.values(), retention, clock.nowMs(), sizeHorizonMs);
     if (floorMs <= this.#sizeFloorMs) return;
     this.#sizeFloorMs = floorMs;
-    for (const listener of this.#floorListeners) listener(floorMs);
+    this.#listener?.sizeFloor(floorMs);
   }
 
   #horizonMs(): number {
@@ -346,12 +347,22 @@ export class Keeper {
   // ---- damage ----
 
   #onDamaged(part: PartEntry, reason: string): void {
-    const { log, isReplica } = this.#options;
+    const { log } = this.#options;
     log.error('part-damaged', { part: part.id, fromMs: part.minTimeMs, toMs: part.maxTimeMs, reason });
-    if (isReplica !== true) return;
-    this.#exclusive(() => this.#quarantine(part.id, reason)).catch((error: unknown) => {
-      log.error('damaged-part-not-moved', { part: part.id, reason: String(error) });
-    });
+    void this.#giveUpDamaged();
+  }
+
+  /** Does without the damaged parts, once others have what they hold. Until then the rest of them can be read. */
+  async #giveUpDamaged(): Promise<void> {
+    const { log, isReplica } = this.#options;
+    for (const [id, reason] of this.#checks.damaged) {
+      if (isReplica !== true || !this.#listener || !this.#manifest.state.parts.has(id)) continue;
+      try {
+        if (await this.#listener.mayAbandon()) await this.#exclusive(() => this.#quarantine(id, reason));
+      } catch (error) {
+        if (!this.#closing) log.error('damaged-part-not-moved', { part: id, reason: String(error) });
+      }
+    }
   }
 
   /**

@@ -37,7 +37,7 @@ export class PartChecks {
   /** When each part was checked, or first seen by the process that wrote it; by monotonic time. */
   readonly #checkedMs = new Map<number, number>();
   readonly #suspects = new Set<number>();
-  readonly #damaged = new Set<number>();
+  readonly #damaged = new Map<number, string>();
   /** Parts of earlier runs are up to this one. */
   readonly #lastIdAtStart: number;
   /** Gives parts an order that is another one after each start, so that none is left out where starts are frequent. */
@@ -62,8 +62,9 @@ export class PartChecks {
     return { parts: this.#partsTotal, bytes: this.#bytesTotal, damaged: this.#damaged.size };
   }
 
-  isDamaged(id: number): boolean {
-    return this.#damaged.has(id);
+  /** Parts that can't be read as a whole, with what is wrong; also those that are gone by now. */
+  get damaged(): ReadonlyMap<number, string> {
+    return this.#damaged;
   }
 
   isSuspect(id: number): boolean {
@@ -179,8 +180,9 @@ export class PartChecks {
       this.#options.log.error('part-check-failed', { part: part.id, reason: errorMessage(error) });
       return;
     }
-    this.#damaged.add(part.id);
-    this.#options.onDamaged(part, errorMessage(error));
+    const reason = errorMessage(error);
+    this.#damaged.set(part.id, reason);
+    this.#options.onDamaged(part, reason);
   }
 
   #forgetGone(): void {

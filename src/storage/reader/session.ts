@@ -1,7 +1,7 @@
 // One query's view of the storage: the Queryable that PromQL's engine evaluates over (promql/queryable.ts, by structure: the
 // two rooms don't know each other). The head's generations are pinned *before* the catalog is taken: between the two, a
 // flush can then only make samples appear twice, which merging removes; the other order could miss a generation.
-import { assert } from '../../base/index.ts';
+import { assert, hasCode } from '../../base/index.ts';
 import { compareUtf8, Labels, type Matcher } from '../../model/index.ts';
 import type { Clock } from '../../ports/index.ts';
 import type { HeadFrame } from '../../wasm/index.ts';
@@ -140,22 +140,30 @@ export class ReadSession {
     return this.#open();
   }
 
-  /** The partitions of all series that anything is held of, a bit each (8,192 bytes). A few may have lost their last sample. */
+  /**
+   * The partitions of all series that anything is held of, a bit each (8,192 bytes). A few may have lost their last sample; all
+   * are named where a part can't be asked.
+   */
   async heldPartitions(): Promise<Uint8Array> {
     const { catalog, snapshot } = await this.#open();
     const bitmap = new Uint8Array(8192);
+    const hold = (partition: number): void => {
+      bitmap[partition >> 3] = (bitmap[partition >> 3] as number) | (1 << (partition & 7));
+    };
     for (const entry of catalog.parts) {
       const drops = this.#reader.deletions(catalog).drops(entry.tombstoneSeq);
-      for (const { partition, count } of this.#reader.part(entry).digests()) {
-        if (count !== 0 && !drops.has(partition))
-          bitmap[partition >> 3] = (bitmap[partition >> 3] as number) | (1 << (partition & 7));
+      try {
+        for (const { partition, count } of this.#reader.part(entry).digests()) {
+          if (count !== 0 && !drops.has(partition)) hold(partition);
+        }
+      } catch (error) {
+        if (!hasCode(error, 'PART_CORRUPT')) throw error;
+        bitmap.fill(0xff);
       }
     }
     for (const { headId, slot } of snapshot.generations) {
       const { index, reader } = this.#reader.head(headId);
-      for (const partition of reader.partitions(index.select([], [slot]))) {
-        bitmap[partition >> 3] = (bitmap[partition >> 3] as number) | (1 << (partition & 7));
-      }
+      for (const partition of reader.partitions(index.select([], [slot]))) hold(partition);
     }
     return bitmap;
   }

@@ -7,6 +7,7 @@ import type {
   AppendedPairs,
   DecodedRequest,
   DeleteRuleRequest,
+  KeeperListener,
   RegisteredSeries,
   SampleOrigin,
   SamplesForPeer,
@@ -53,7 +54,10 @@ type KeeperMethods = {
 };
 
 /** Served by the protocols' thread to the keeper. */
-type WishMethods = { readonly sizeFloor: (argument: { readonly floorMs: number }) => void };
+type ListenerMethods = {
+  readonly sizeFloor: (argument: { readonly floorMs: number }) => void;
+  readonly mayAbandon: (argument: Record<string, never>) => boolean;
+};
 
 interface OfScope {
   readonly scope: PairScope;
@@ -145,26 +149,30 @@ export function serveReplicaKeeper(channel: Channel, keeper: ReplicaKeeper): voi
     dropBefore: ({ horizonMs }) => keeper.dropBefore(horizonMs),
     applyRules: (rules) => keeper.applyRules(rules),
   };
-  const peer = new RpcPeer<WishMethods>(channel, handlers);
-  keeper.watchSizeFloor((floorMs) => peer.notify('sizeFloor', { floorMs }));
+  const peer = new RpcPeer<ListenerMethods>(channel, handlers);
+  keeper.attach({
+    sizeFloor: (floorMs) => peer.notify('sizeFloor', { floorMs }),
+    mayAbandon: () => peer.call('mayAbandon', {}),
+  });
 }
 
 export function connectReplicaKeeper(channel: Channel): ReplicaKeeper {
   let floorMs = Number.NEGATIVE_INFINITY;
-  const listeners: ((floorMs: number) => void)[] = [];
-  const handlers: Served<WishMethods> = {
+  let attached: KeeperListener | undefined;
+  const handlers: Served<ListenerMethods> = {
     sizeFloor: (wish) => {
       floorMs = wish.floorMs;
-      for (const listener of listeners) listener(floorMs);
+      attached?.sizeFloor(floorMs);
     },
+    mayAbandon: () => attached?.mayAbandon() ?? false,
   };
   const peer = new RpcPeer<KeeperMethods>(channel, handlers);
   return {
     dropBefore: (horizonMs) => peer.call('dropBefore', { horizonMs }),
     applyRules: (rules) => peer.call('applyRules', rules),
-    watchSizeFloor: (listener) => {
-      listeners.push(listener);
-      listener(floorMs);
+    attach: (listener) => {
+      attached = listener;
+      listener.sizeFloor(floorMs);
     },
   };
 }

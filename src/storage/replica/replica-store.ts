@@ -8,6 +8,7 @@ import type {
   DecodedRequest,
   DeleteRuleRequest,
   GroupPayload,
+  KeeperListener,
   RegisteredSeries,
   SampleOrigin,
   SamplesForPeer,
@@ -42,7 +43,7 @@ export interface ReplicaLane {
 export interface ReplicaKeeper {
   dropBefore(horizonMs: number): Promise<void>;
   applyRules(rules: readonly DeleteRuleRequest[]): Promise<void>;
-  watchSizeFloor(listener: (floorMs: number) => void): void;
+  attach(listener: KeeperListener): void;
 }
 
 export interface ReplicaReader {
@@ -70,6 +71,8 @@ const dropLingerMs = 1000;
 
 export class ReplicaStore {
   readonly id: string;
+  /** Set by the protocols: whether other members have what this store holds. */
+  mayAbandon: (() => boolean) | undefined;
   readonly #options: ReplicaStoreOptions;
   #isReady = false;
   #ready: Promise<Float64Array> | undefined;
@@ -84,7 +87,12 @@ export class ReplicaStore {
   constructor(options: ReplicaStoreOptions) {
     this.id = options.id;
     this.#options = options;
-    options.keeper.watchSizeFloor((floorMs) => (this.#sizeFloorMs = floorMs));
+    options.keeper.attach({
+      sizeFloor: (floorMs) => {
+        this.#sizeFloorMs = floorMs;
+      },
+      mayAbandon: () => this.mayAbandon?.() ?? false,
+    });
   }
 
   get isReady(): boolean {
