@@ -30,7 +30,8 @@ export const fingerprints: readonly bigint[] = Array.from({ length: seriesCount 
 export const partitionOf = (series: number): number => series % partitionsCount;
 
 /** The 32 bits by which ranges of fingerprints go. */
-export const rangeBitsOf = (series: number): number => Number((fingerprints[series] ?? 0n) >> 32n);
+export const rangeBitsOf = (series: number): number => rangeBits[series] ?? 0;
+const rangeBits = fingerprints.map((fingerprint) => Number(fingerprint >> 32n));
 
 const rotate = (value: bigint, count: bigint): bigint => ((value << count) | (value >> (64n - count))) & mask64;
 const hashes = new Map<number, bigint>();

@@ -320,20 +320,16 @@ export class ModelStore implements LocalStore {
     });
   }
 
-  async digestsOf(partitions: Uint32Array, startMs: number, endMs: number): Promise<Digest[]> {
-    const digests: Digest[] = [];
-    for (const partition of partitions) {
-      const windows = await this.digests({ partition, windowStartMs: undefined }, allFingerprints);
-      let samplesCount = 0;
-      let sum = 0n;
-      for (const digest of windows) {
-        if (digest.windowStartMs < startMs || digest.windowStartMs >= endMs) continue;
-        samplesCount += digest.samplesCount;
-        sum = BigInt.asUintN(128, sum + digest.sum);
-      }
-      digests.push({ samplesCount, sum });
-    }
-    return digests;
+  digestsOf(partitions: Uint32Array, startMs: number, endMs: number): Promise<Digest[]> {
+    return this.#after(this.#delayMs(), () => {
+      const byPartition = Map.groupBy(this.disk.samples.values(), ({ series }) => partitionOf(series));
+      return Array.from(partitions, (partition) => {
+        const samples = (byPartition.get(partition) ?? []).filter(
+          (sample) => sample.timestampMs >= startMs && sample.timestampMs < endMs && this.#isVisible(sample),
+        );
+        return this.#bugs.digestsByXor ? this.#xorDigest(samples) : digestOf(samples);
+      });
+    });
   }
 
   #xorDigest(samples: readonly Sample[]): { samplesCount: number; sum: bigint } {
