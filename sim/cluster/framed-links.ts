@@ -103,7 +103,6 @@ export class FramedNetwork implements ClusterLinks {
         return endpoint.handler;
       },
       setAddresses: () => {},
-      forgetSeries: (node) => void started.then((peers) => peers.forgetSeries(node)),
     };
   }
 }

@@ -60,7 +60,6 @@ export class ClusterNetwork {
         return endpoint.handler;
       },
       setAddresses: () => {},
-      forgetSeries: (name) => this.#break(endpoint.name, name),
     };
   }
 

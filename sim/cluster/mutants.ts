@@ -43,7 +43,6 @@ function readsDataBeforeMarks(links: PeerLinks): PeerLinks {
       links.onRequest = handler;
     },
     setAddresses: (addresses) => links.setAddresses(addresses),
-    forgetSeries: (name) => links.forgetSeries(name),
   };
 }
 

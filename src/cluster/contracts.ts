@@ -237,9 +237,9 @@ export interface ReceivedFrame {
 /**
  * - `hello`: record exchange and small questions; never waits behind data
  * - `write`: a client's samples; `copy`: samples moved between nodes, paced
- * - `marks`, `compare`: questions answered from local state; `read`: data for queries; `pull`: samples asked for
+ * - `marks`, `compare`: questions answered from local state; `read`: data for queries
  */
-export type MessageKind = 'hello' | 'write' | 'copy' | 'marks' | 'compare' | 'read' | 'pull';
+export type MessageKind = 'hello' | 'write' | 'copy' | 'marks' | 'compare' | 'read';
 
 /** For how long the work for a request of a peer is of use. */
 export interface PeerWork {
@@ -263,6 +263,4 @@ export interface PeerLinks {
   onRequest: PeerHandler | undefined;
   /** Where a node listens: learnt from the record. Nodes that are no longer named are disconnected. */
   setAddresses(addresses: ReadonlyMap<NodeName, string>): void;
-  /** Begins new dictionaries with a node: samples that came as its answer named series by an old one. */
-  forgetSeries(node: NodeName): void;
 }

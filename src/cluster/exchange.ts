@@ -34,7 +34,6 @@ export interface Answer<Reply> {
   readonly store: StoreId;
   /** The view in force there from the beginning of the answer to its end. */
   readonly viewHash: RecordHash;
-  readonly samples: ReceivedSamples | undefined;
 }
 
 export interface Asked<Request> {
@@ -45,9 +44,7 @@ export interface Asked<Request> {
   readonly work: PeerWork;
 }
 
-type Handler<Request, Reply> = (
-  asked: Asked<Request>,
-) => Promise<{ body: Reply; samples?: SamplesPayload | undefined }>;
+type Handler<Request, Reply> = (asked: Asked<Request>) => Promise<{ body: Reply }>;
 
 export class Exchange {
   readonly #state: NodeState;
@@ -65,20 +62,16 @@ export class Exchange {
     links.onRequest = (from, frame, work) => this.#take(from, frame, work);
   }
 
-  forgetSeries(node: NodeName): void {
-    this.#links.forgetSeries(node);
-  }
-
   /** Registers who answers a question. */
   answer<Request, Reply>(question: Question<Request, Reply>, handler: Handler<Request, Reply>): void {
     this.#handlers.set(question.topic, async (frame, reader, from, store, work) => {
       const body = question.request.read(reader);
       const viewHash = this.#state.view.hash;
-      const { body: reply, samples } = await handler({ from, store, body, samples: frame.samples, work });
+      const { body: reply } = await handler({ from, store, body, samples: frame.samples, work });
       const isSameView = this.#state.view.hash === viewHash;
       const writer = this.#header('done', isSameView ? viewHash : '', undefined);
       question.reply.write(writer, reply);
-      return { kind: frame.kind, body: writer.copy(), samples };
+      return { kind: frame.kind, body: writer.copy() };
     });
   }
 
@@ -115,7 +108,7 @@ export class Exchange {
       this.#state.noteClock(to, header.sentMs);
       if (header.status === 'done') {
         const body = question.reply.read(reader);
-        return { body, store: header.store, viewHash: header.viewHash, samples: frame.samples };
+        return { body, store: header.store, viewHash: header.viewHash };
       }
     }
     throw new TimbalaError('PEER_TIMEOUT', `${to} and this node did not come to hold one record in ${deadlineMs} ms`);

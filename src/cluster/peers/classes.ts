@@ -5,7 +5,7 @@ import { kib, mib } from '../../base/index.ts';
 import type { MessageKind } from '../contracts.ts';
 
 /** Numbers on the wire are positions: append only. */
-export const messageKinds: readonly MessageKind[] = ['hello', 'write', 'copy', 'marks', 'compare', 'read', 'pull'];
+export const messageKinds: readonly MessageKind[] = ['hello', 'write', 'copy', 'marks', 'compare', 'read'];
 export const connectionClasses = ['control', 'write', 'read', 'background'] as const;
 export type ConnectionClass = (typeof connectionClasses)[number];
 
@@ -16,7 +16,6 @@ const classByKind: Readonly<Record<MessageKind, ConnectionClass>> = {
   read: 'read',
   compare: 'background',
   copy: 'background',
-  pull: 'background',
 };
 
 export const classOf = (kind: MessageKind): ConnectionClass => classByKind[kind];

@@ -117,14 +117,6 @@ export class PeerConnections implements PeerLinks {
     }
   }
 
-  /**
-   * To be called when samples that a node sent as an answer turn out to name series wrongly (PEER_DICTIONARY): ends the
-   * connections to it, and the dictionaries with them. For requests of peers, connections see to it themselves.
-   */
-  forgetSeries(node: NodeName): void {
-    for (const link of this.#links.get(node)?.values() ?? []) link.close('its series dictionary is void');
-  }
-
   /** The node is known to be there (again): the next request dials it without waiting. */
   retry(node: NodeName): void {
     for (const link of this.#links.get(node)?.values() ?? []) link.retryNow();

@@ -246,28 +246,12 @@ suite('series dictionaries', () => {
 
   test('serve answers too', async () => {
     const { a, b, ask } = await pair();
-    b.peers.onRequest = async () => ({ kind: 'pull', body: text('p'), samples: b.store.payload('up', 'down') });
+    b.peers.onRequest = async () => ({ kind: 'copy', body: text('p'), samples: b.store.payload('up', 'down') });
     const names = (frame: ReceivedFrame): string[] => (frame.samples ? a.store.namesIn(frame.samples) : []);
-    assert.deepEqual(names(await ask({ kind: 'pull', body: text('?') })), ['up', 'down']);
-    assert.deepEqual(names(await ask({ kind: 'pull', body: text('?') })), ['up', 'down']);
+    assert.deepEqual(names(await ask({ kind: 'copy', body: text('?') })), ['up', 'down']);
+    assert.deepEqual(names(await ask({ kind: 'copy', body: text('?') })), ['up', 'down']);
     assert.equal(b.store.definitionsCount, 2);
   });
-});
-
-test('answers that name series wrongly end with the dictionary', async () => {
-  const { world, a, b, ask } = await pair();
-  b.peers.onRequest = async () => ({ kind: 'pull', body: text('p'), samples: b.store.payload('up', 'down') });
-  const pull = async (): Promise<string[]> => {
-    const { samples } = await ask({ kind: 'pull', body: text('?') });
-    assert.ok(samples);
-    return a.store.namesIn(samples);
-  };
-  await pull();
-  a.store.renumber();
-  await assert.rejects(pull(), rejectsWith('PEER_DICTIONARY'));
-  a.peers.forgetSeries('b');
-  await pass(world, 200);
-  assert.deepEqual(await pull(), ['up', 'down']);
 });
 
 suite('flow control', () => {
