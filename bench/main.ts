@@ -98,6 +98,9 @@ async function run(names: readonly string[]): Promise<void> {
   }
 }
 
+// Servers end with the process, but only where it exits by itself.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
+
 if (positionals[0] === 'placement') {
   benchPlacement();
   process.exit();
