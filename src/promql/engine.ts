@@ -6,6 +6,7 @@ import { Annotations } from './annotations.ts';
 import { type BuildContext, buildRange, buildVector } from './operators/build.ts';
 import { evaluateScalar } from './operators/build-scalar.ts';
 import { pushDown } from './fragments/push-down.ts';
+import { stitch } from './fragments/stitch.ts';
 import type { Evaluation } from './operators/operator.ts';
 import { removeMarkedNames } from './operators/series-naming.ts';
 import { formatPosition } from './parse/index.ts';
@@ -98,7 +99,10 @@ export class PromqlEngine {
     for (const index of indexOf.values()) stats.seriesLoadedCount += selections[index]?.series.length ?? 0;
     const selectionOf: BuildContext['selectionOf'] = (node) =>
       present(selections[present(indexOf.get(node), 'request')], 'selection');
-    const value = evaluate({ text, evaluation, pushed, selectionOf });
+    const stitched: BuildContext['pushed'] = new Map(
+      Array.from(pushed, ([node, aggregation]) => [node, (context) => stitch(aggregation, context)]),
+    );
+    const value = evaluate({ text, evaluation, pushed: stitched, selectionOf });
     const position = (offset: number): string => formatPosition(text, offset);
     return { value, warnings: annotations.warnings(position), infos: annotations.infos(position), stats };
   }

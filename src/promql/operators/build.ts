@@ -12,8 +12,6 @@ import {
   type RangeSelectorNode,
 } from '../plan/plan-node.ts';
 import type { Selection } from '../queryable.ts';
-import type { PushedAggregations } from '../fragments/push-down.ts';
-import { stitch } from '../fragments/stitch.ts';
 import { aggregate, type FoldingOperator } from './aggregation.ts';
 import { isSetOperator } from './binary-kernels.ts';
 import { buildCall } from './build-call.ts';
@@ -38,8 +36,8 @@ export interface BuildContext {
   readonly evaluation: Evaluation;
   /** What the storage gave for a selector of the plan. */
   readonly selectionOf: (node: InstantSelectorNode | RangeSelectorNode) => Selection;
-  /** Aggregations of which steps were evaluated by other nodes. */
-  readonly pushed: PushedAggregations;
+  /** What makes the operators of aggregations of which steps were evaluated by other nodes (fragments/stitch.ts). */
+  readonly pushed: ReadonlyMap<AggregationNode, (context: BuildContext) => VectorOperator>;
 }
 
 /** No operator has more scratch rows, or as much in other columns, unless it counts them itself. */
@@ -123,7 +121,7 @@ function buildAggregation(node: AggregationNode, grid: Grid, context: BuildConte
   const { stepsCount } = grid;
   const { operator, parameter } = node;
   const pushed = context.pushed.get(node);
-  if (pushed) return stitch(pushed, context);
+  if (pushed) return pushed(context);
   const scalar = (): Float64Array => evaluateScalar(parameter as PlanNode, grid, context);
   const input = (): VectorOperator => buildVector(node.expression, grid, context);
   switch (operator) {

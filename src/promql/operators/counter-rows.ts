@@ -4,7 +4,7 @@
 import type { SampleBuffer } from '../../model/index.ts';
 import { durationSeconds } from '../numbers/index.ts';
 import type { Row } from './operator.ts';
-import type { RowFunction, Windows } from './row-functions.ts';
+import type { RowFunction, Windows } from './row-function.ts';
 
 /** By step, in seconds; steps with fewer than two samples have a factor of NaN. */
 interface Extrapolation {

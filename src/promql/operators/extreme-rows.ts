@@ -3,7 +3,7 @@
 import type { SampleBuffer } from '../../model/index.ts';
 import type { QueryControl } from '../queryable.ts';
 import type { Row } from './operator.ts';
-import type { RowFunction, Windows } from './row-functions.ts';
+import type { RowFunction, Windows } from './row-function.ts';
 import { WorkMeter } from './work-meter.ts';
 
 export function extremeRows(isMax: boolean, control: QueryControl): RowFunction {

@@ -5,7 +5,7 @@ import type { SampleBuffer } from '../../model/index.ts';
 import { sortedQuantileOf } from '../functions/index.ts';
 import type { QueryControl } from '../queryable.ts';
 import { HighestValues } from './highest-values.ts';
-import type { RowFunction } from './row-functions.ts';
+import type { RowFunction } from './row-function.ts';
 import { WorkMeter } from './work-meter.ts';
 
 /** `quantiles`: φ at each step. */

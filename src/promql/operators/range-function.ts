@@ -5,7 +5,7 @@ import type { RangeFunction, RangeWindow } from '../functions/index.ts';
 import type { Grid, Reference } from '../plan/grid.ts';
 import type { QueryControl } from '../queryable.ts';
 import type { OutputSeries, Row, VectorOperator } from './operator.ts';
-import type { RowFunction } from './row-functions.ts';
+import type { RowFunction } from './row-function.ts';
 import type { RangeSource } from './range-source.ts';
 import { WindowLookup } from './sample-lookup.ts';
 import { WorkMeter } from './work-meter.ts';

@@ -1,24 +1,11 @@
 // Range functions that do better than to look at each window on its own: neighbouring windows share most of their samples. Each is
 // the same function as in functions/, to the bit, and says no where a series does not let it be.
-import type { SampleBuffer } from '../../model/index.ts';
 import type { QueryControl } from '../queryable.ts';
-import type { Row } from './operator.ts';
 import { extremeRows } from './extreme-rows.ts';
 import { quantileRows } from './quantile-rows.ts';
 import { counterRows } from './counter-rows.ts';
+import type { RowFunction } from './row-function.ts';
 import { sumRows } from './sum-rows.ts';
-
-/** The windows of one series' samples at all steps; both of their ends never move back. */
-export interface Windows {
-  /** By step: the first index at 2 × step, the exclusive end at 2 × step + 1. Equal objects have equal samples' timestamps. */
-  readonly bounds: Int32Array;
-  /** By step: the end of the window, ms. */
-  readonly references: Float64Array;
-  readonly rangeMs: number;
-}
-
-/** Fills `row`, or returns false and leaves it to the function of single windows. */
-export type RowFunction = (row: Row, samples: SampleBuffer, windows: Windows) => boolean;
 
 /** `parameters`: the scalar arguments by step. Undefined where there is no such form of the function. */
 export function rowFunction(

@@ -2,7 +2,7 @@
 // every partial sum is: all values integers whose magnitudes add up to less than 2⁵³ (docs: exactness). Then the compensated sum of
 // Prometheus is exact too, and the two are equal.
 import type { SampleBuffer } from '../../model/index.ts';
-import type { RowFunction } from './row-functions.ts';
+import type { RowFunction } from './row-function.ts';
 
 export function sumRows(isAverage: boolean): RowFunction {
   let totals = new Float64Array(0);
