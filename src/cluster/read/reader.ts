@@ -60,7 +60,6 @@ class ViewMemory {
 
 export class Reader {
   readonly counters = noReads();
-  readonly server: ReadServer;
   readonly #state: NodeState;
   readonly #exchange: Exchange;
   readonly #timing: ClusterTiming;
@@ -82,7 +81,8 @@ export class Reader {
     this.#timing = timing;
     this.#partitionsCount = partitionsCount;
     this.#surveyor = new Surveyor(state, exchange, timing);
-    this.server = new ReadServer(state, exchange, timing, (selection, segments) => {
+    // It registers itself as who answers.
+    void new ReadServer(state, exchange, timing, this.counters, (selection, segments) => {
       const served = this.#unexpired(segments);
       this.#hurryRepair(served);
       return state.store.read(selection, served);

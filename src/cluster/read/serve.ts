@@ -7,6 +7,7 @@ import type { Exchange, Question } from '../exchange.ts';
 import { nothing, openRead, readMore, readReply, readRequest } from '../messages.ts';
 import type { NodeState } from '../state.ts';
 import type { ClusterTiming } from '../timing.ts';
+import type { ReadCounters } from './counters.ts';
 import { partitionsIn } from './plan.ts';
 
 type ReadBody = Selection & { readonly dropsCount: number; readonly segments: readonly ReadSegment[] };
@@ -66,19 +67,21 @@ interface OpenRead {
 export class ReadServer {
   readonly #state: NodeState;
   readonly #timing: ClusterTiming;
+  readonly #counters: ReadCounters;
   readonly #readOwn: (selection: Selection, segments: readonly ReadSegment[]) => AsyncIterable<Uint8Array>;
   readonly #reads = new Map<number, OpenRead>();
   #nextId = 1;
-  refusedCount = 0;
 
   constructor(
     state: NodeState,
     exchange: Exchange,
     timing: ClusterTiming,
+    counters: ReadCounters,
     readOwn: (selection: Selection, segments: readonly ReadSegment[]) => AsyncIterable<Uint8Array>,
   ) {
     this.#state = state;
     this.#timing = timing;
+    this.#counters = counters;
     this.#readOwn = readOwn;
     exchange.answer(readQuestion, async ({ from, body, work }) => ({ body: await this.#open(from, body, work) }));
     exchange.answer(readMoreQuestion, async ({ from, body }) => ({ body: await this.#more(from, body) }));
@@ -88,19 +91,16 @@ export class ReadServer {
     });
   }
 
-  get underWayCount(): number {
-    return this.#reads.size;
-  }
-
   async #open(
     from: NodeName,
     { fromMs, toMs, wanted, segments, dropsCount }: ReadBody,
     { signal }: PeerWork,
   ): Promise<ReadPiece> {
     if (this.#reads.size >= readsMax) {
-      this.refusedCount++;
+      this.#counters.refused++;
       throw new TimbalaError('PEER_BUSY', `${this.#state.name} answers ${readsMax} reads already`);
     }
+    this.#counters.served++;
     const readId = this.#nextId++;
     const frames = this.#readOwn({ fromMs, toMs, wanted }, segments)[Symbol.asyncIterator]();
     const ahead = [nextOf(frames), nextOf(frames)];

@@ -19,12 +19,6 @@ export class ReadService {
     this.#reads = reads;
   }
 
-  get underWayCount(): number {
-    let count = 0;
-    for (const streams of this.#streamsByCall.values()) count += streams.size;
-    return count;
-  }
-
   /** Serves a worker; what is returned ends its reads: the worker has gone. */
   serve(channel: Channel): () => void {
     const open = new Map<number, { readonly call: ReadCall; readonly stream: ReadStream }>();

@@ -43,6 +43,8 @@ const readHelps: Helps<ClusterCounters['read']> = {
   bytes: 'Bytes of these frames.',
   stale: 'Plans given up because something changed meanwhile or a node failed.',
   failedSources: 'Nodes that failed while they were read, and were done without.',
+  served: 'Reads of other nodes that were answered.',
+  refused: 'Reads of other nodes that were refused: too many under way.',
 };
 
 const repairHelps: Helps<ClusterCounters['repair']> = {

@@ -14,6 +14,7 @@ import { decodeWanted, type Wanted, type WantedLabels } from './wanted.ts';
 /** What the snapshots of one answer may take, and those of all answers under way. */
 const answerBytesMax = 512 * mib;
 const answersBytesMax = 1024 * mib;
+const seriesPerBreath = 64;
 
 /** A query's range, and what it wants there. */
 export interface AnswerSelection {
@@ -90,7 +91,9 @@ export class AnswerReader {
     const samples = new SampleBuffer();
     for (const [request, { series }] of selections.entries()) {
       const knownHere = known?.[request] && new KnownSeries(known[request]);
-      for (const one of series) {
+      for (const [i, one] of series.entries()) {
+        // What is known is not given out: a long stretch of it must not hold up other reads.
+        if (i % seriesPerBreath === 0) await this.#reader.breathe();
         const within = ranges.of(this.#reader.partitionOf(one.labels));
         if (within.length === 0) continue;
         one.read(samples);
