@@ -11,7 +11,7 @@ export interface ReadCounters {
   /** Plans given up because something changed, or because a node failed. */
   stale: number;
   failedSources: number;
-  /** Reads of other nodes that were answered, and those refused: too many under way. */
+  /** Reads of other nodes that were answered, and those refused: too many wait. */
   served: number;
   refused: number;
   /** Reads that may count nothing twice, and those of them that were not worth it. */

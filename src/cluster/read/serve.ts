@@ -1,5 +1,6 @@
 // A node's answers to reads of others: the first frame with the question, further ones as they are asked for. What is under way
-// for others is bounded in number, a frame ahead each, and forgotten when nobody asks for more.
+// for others is bounded in number, two frames ahead each, and forgotten when nobody asks for more. Who comes when all places are
+// taken waits: a refusal would make the asking node do without this one.
 import { TimbalaError } from '../../base/index.ts';
 import type { Timer } from '../../ports/index.ts';
 import type { NodeName, PeerWork, ReadSegment, Selection } from '../contracts.ts';
@@ -51,6 +52,7 @@ export const readEndQuestion: Question<OpenReadId, object> = {
 };
 
 const readsMax = 64;
+const waitingMax = 1000;
 const noFrame = new Uint8Array(0);
 
 interface OpenRead {
@@ -70,6 +72,8 @@ export class ReadServer {
   readonly #counters: ReadCounters;
   readonly #readOwn: (selection: Selection, segments: readonly ReadSegment[]) => AsyncIterable<Uint8Array>;
   readonly #reads = new Map<number, OpenRead>();
+  readonly #waiting = new Set<() => void>();
+  #placesTaken = 0;
   #nextId = 1;
 
   constructor(
@@ -96,13 +100,11 @@ export class ReadServer {
     { fromMs, toMs, wanted, segments, dropsCount }: ReadBody,
     { signal }: PeerWork,
   ): Promise<ReadPiece> {
-    if (this.#reads.size >= readsMax) {
-      this.#counters.refused++;
-      throw new TimbalaError('PEER_BUSY', `${this.#state.name} answers ${readsMax} reads already`);
-    }
+    // Reads nothing yet: the state is taken when the first frame is asked for.
+    const frames = this.#readOwn({ fromMs, toMs, wanted }, segments)[Symbol.asyncIterator]();
+    await this.#enter(signal);
     this.#counters.served++;
     const readId = this.#nextId++;
-    const frames = this.#readOwn({ fromMs, toMs, wanted }, segments)[Symbol.asyncIterator]();
     const ahead = [nextOf(frames), nextOf(frames)];
     const read = { from, frames, ahead, number: 0, idle: undefined };
     const given = this.#give(readId, read);
@@ -120,6 +122,41 @@ export class ReadServer {
     } finally {
       signal.removeEventListener('abort', giveUp);
     }
+  }
+
+  /** Takes a place, which closing the read gives back. Throws PEER_BUSY, and PEER_CANCELLED when nobody waits any more. */
+  async #enter(signal: AbortSignal): Promise<void> {
+    if (this.#placesTaken < readsMax) {
+      this.#placesTaken++;
+      return;
+    }
+    if (this.#waiting.size >= waitingMax) {
+      this.#counters.refused++;
+      throw new TimbalaError('PEER_BUSY', `${waitingMax} reads wait already for ${this.#state.name}`);
+    }
+    await new Promise<void>((resolve, reject) => {
+      const giveUp = (): void => {
+        this.#waiting.delete(admit);
+        reject(new TimbalaError('PEER_CANCELLED', 'nobody waits for the read any more'));
+      };
+      const admit = (): void => {
+        signal.removeEventListener('abort', giveUp);
+        resolve();
+      };
+      signal.addEventListener('abort', giveUp, { once: true });
+      this.#waiting.add(admit);
+    });
+  }
+
+  /** The place is handed on: it is never free in between. */
+  #leave(): void {
+    const [next] = this.#waiting;
+    if (!next) {
+      this.#placesTaken--;
+      return;
+    }
+    this.#waiting.delete(next);
+    next();
   }
 
   #find(from: NodeName, { epoch, readId }: OpenReadId): OpenRead | undefined {
@@ -158,10 +195,12 @@ export class ReadServer {
 
   #close(readId: number): void {
     const read = this.#reads.get(readId);
+    if (!read) return;
     this.#reads.delete(readId);
-    read?.idle?.cancel();
+    this.#leave();
+    read.idle?.cancel();
     // Whatever it fails with, nobody waits for it.
-    read?.frames.return?.().then(undefined, () => undefined);
+    read.frames.return?.().then(undefined, () => undefined);
   }
 }
 

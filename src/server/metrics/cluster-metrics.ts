@@ -44,7 +44,7 @@ const readHelps: Helps<ClusterCounters['read']> = {
   stale: 'Plans given up because something changed meanwhile or a node failed.',
   failedSources: 'Nodes that failed while they were read, and were done without.',
   served: 'Reads of other nodes that were answered.',
-  refused: 'Reads of other nodes that were refused: too many under way.',
+  refused: 'Reads of other nodes that were refused: too many wait.',
 };
 
 const repairHelps: Helps<ClusterCounters['repair']> = {
