@@ -297,15 +297,13 @@ class Node implements StartedNode {
       address: formatHostPort(this.#server.address),
       durationMs: Math.round(clock.nowMs() - this.#startMs),
     });
-    if (this.#member) void this.#member.active.then(() => this.#selfScrape.start());
-    else this.#selfScrape.start();
-    const isActive = this.#member?.active;
-    void ready
-      .then(() => isActive)
-      .then(
-        () => log.info('node-ready', { durationMs: Math.round(clock.nowMs() - this.#startMs) }),
-        () => failed,
-      );
+    // Whoever stands alone takes its own metrics at once, a member when its cluster does. What goes wrong, `failed` tells.
+    const active = this.#member?.active ?? Promise.resolve();
+    active.then(() => this.#selfScrape.start()).catch(() => undefined);
+    void Promise.all([ready, active]).then(
+      () => log.info('node-ready', { durationMs: Math.round(clock.nowMs() - this.#startMs) }),
+      () => failed,
+    );
   }
 
   /** What does not answer is left out: metrics must be had when something is wrong. */

@@ -147,7 +147,9 @@ export class ClusterMember {
     const { id, reason } = opened.identity;
     ports.log.info('store-identified', { store: id, reason, node: name, peers: formatHostPort(links.address) });
     this.joined = this.#join();
-    this.active = this.#activated.promise;
+    // The record says so a moment before the protocols run.
+    this.active = this.joined.then(() => this.#activated.promise);
+    this.active.catch(() => {});
     this.failed = Promise.race([
       this.#watch('replica reader', opened.reader.ended),
       this.#watch('gossip', gossip.ended),
