@@ -8,6 +8,8 @@ import type { Journal } from './journal.ts';
 import { metricName, type Writer } from './writers.ts';
 
 const stepsMax = 60;
+/** Missing samples are named up to this many. */
+const namedMax = 5;
 
 /** Steps of a writer: from ≤ step < end. */
 interface Steps {
@@ -30,6 +32,22 @@ function matrixOf(answer: ApiAnswer<unknown>): readonly MatrixEntry[] {
   return data.resultType === 'matrix' ? data.result : [];
 }
 
+/** The first few that are not there, in words. */
+function missingSamples(answer: ApiAnswer<unknown>, { writer, from, end }: Steps): string[] {
+  const found = new Set(
+    matrixOf(answer).flatMap(({ metric, values }) => values.map(([seconds]) => `${metric['series']} ${seconds}`)),
+  );
+  const missing: string[] = [];
+  for (let step = from; step < end && missing.length < namedMax; step++) {
+    for (const series of writer.seriesOf(step)) {
+      const timestampMs = writer.timestampMs(step);
+      if (!found.has(`${series} ${timestampMs / 1000}`))
+        missing.push(`series ${series} at step ${step} (${timestampMs})`);
+    }
+  }
+  return missing.slice(0, namedMax);
+}
+
 /** The samples themselves. */
 export const rawSamples: Question = {
   what: 'raw samples',
@@ -39,7 +57,8 @@ export const rawSamples: Question = {
     const query = `${matcherOf(writer)}[${(end - from) * stepMs}ms]`;
     return api.query({ query, timeMs: writer.timestampMs(end - 1) });
   },
-  problem(answer, { writer, from, end }, isPartial) {
+  problem(answer, steps, isPartial) {
+    const { writer, from, end } = steps;
     const { seriesPerStep, groupsCount, stepMs, startMs } = writer.options;
     let foundCount = 0;
     const seriesSeen = new Set<number>();
@@ -61,7 +80,7 @@ export const rawSamples: Question = {
     }
     const allCount = seriesPerStep * (end - from);
     if (foundCount === allCount || isPartial) return undefined;
-    return `${allCount - foundCount} of ${allCount} samples are missing`;
+    return `${allCount - foundCount} of ${allCount} samples are missing: ${missingSamples(answer, steps).join(', ')}`;
   },
 };
 
@@ -205,7 +224,10 @@ export class Checker {
         throw new Error(`${answer.httpStatus}: ${answer.error} after ${Math.round(took)} ms`);
       this.#journal.answered(took, isPartial);
       const problem = question.problem(answer, steps, isPartial);
-      if (problem) this.#journal.violated(`${where}: ${problem}`);
+      if (problem) {
+        this.#journal.violated(`${where}: ${problem}`);
+        await this.#askAgain(question, steps);
+      }
       // What changed meanwhile may have taken a second store out of reach.
       else if (isPartial && !mayWarn && !this.#fleet.mayWarn(node) && !this.#journal.stalls.since(startedMs)) {
         this.#journal.violated(`${where}: warned without need: ${answer.warnings?.join('; ')}`);
@@ -214,6 +236,20 @@ export class Checker {
     } catch (error) {
       if (node.epoch !== epoch || this.#journal.stalls.since(startedMs)) this.#journal.excused();
       else this.#journal.violated(`${where}: ${String(error)}`);
+    }
+  }
+
+  /** Tells what all nodes answer a moment later: whether something is lost, or was not found. */
+  async #askAgain(question: Question, steps: Steps): Promise<void> {
+    for (const node of this.#fleet.members.filter(({ answers }) => answers)) {
+      try {
+        const answer = await question.ask(new PrometheusApi(node.url), steps);
+        const warnings = answer.warnings ?? [];
+        const found = question.problem(answer, steps, false) ?? 'right';
+        this.#journal.note(`  asked again at ${node.name}: ${found} ${warnings.join('; ')}`);
+      } catch (error) {
+        this.#journal.note(`  asked again at ${node.name}: ${String(error)}`);
+      }
     }
   }
 
