@@ -92,13 +92,14 @@ export class NodeState {
       if (saved?.viewHash !== this.#record.viewHash) this.marks.markPartition(partition);
     }
     await this.store.applyDeletes(this.#record.deletes);
-    this.store.onLogCut = () => this.marks.encode(this.#view.hash);
     this.#noteLosses();
   }
 
   /** The log is replayed: marks are made, and others can be told where it stands. */
   async finishReplay(): Promise<void> {
     this.noteWritten(await this.store.ready());
+    // Not before: a cut waits for this, and would else save marks without those of the log that it removes.
+    this.store.onLogCut = () => this.marks.encode(this.#view.hash);
     // Whatever was heard of meanwhile: these marks are older.
     this.#lossesHeardAt.clear();
     this.#companyAt = undefined;
