@@ -53,6 +53,8 @@ export class ReadSession {
   readonly #keys = new TimestampKeys();
   #view: Promise<View> | undefined;
   #closed = false;
+  /** Whether replicas were given something of the head, which may not be on disk yet. */
+  hasReadHead = false;
 
   constructor(reader: Reader, clock: Clock) {
     this.#reader = reader;
@@ -124,6 +126,7 @@ export class ReadSession {
       // What an active generation has taken since the snapshot need not be seen.
       generations: whole.generations.filter(({ minMs, maxMs }) => minMs <= range.endMs && maxMs >= startMs),
     };
+    if (overlap.generations.length > 0) this.hasReadHead = true;
     const members: Uint32Array<ArrayBufferLike>[] = [];
     for (const entry of overlap.parts) members.push(await this.#reader.positionsOf(entry, partitions));
     for (const { headId } of overlap.generations) {
@@ -133,6 +136,13 @@ export class ReadSession {
     const sources = await this.#sources(view, overlap, members, { startMs, endMs: range.endMs }, control);
     const list = uniteFingerprints(sources);
     return new SelectionReader(sources, list, startMs, range.endMs, this.#keys).replicaSeries(list);
+  }
+
+  /** Series of the part or generation that has most. */
+  async seriesCountMax(): Promise<number> {
+    const { catalog, snapshot } = await this.#open();
+    const counts = [...catalog.parts, ...snapshot.generations].map(({ seriesCount }) => seriesCount);
+    return counts.reduce((most, count) => Math.max(most, count), 0);
   }
 
   /** What parts there are, what is deleted and dropped, and how far back samples are shown. */

@@ -7,7 +7,7 @@ import { partitionOf, type TimeInterval } from '../part/index.ts';
 import type { Catalog } from '../protocol.ts';
 import type { Reader } from '../reader/reader.ts';
 import type { ReadControl, ReadSession } from '../reader/session.ts';
-import { chunksOf, piecesOf } from './pieces.ts';
+import { chunkPartitions, chunksOf, piecesOf } from './pieces.ts';
 
 export interface Digest {
   readonly samplesCount: number;
@@ -42,7 +42,7 @@ export async function digestTotals(
     const totals = new Totals(reader, session, partitions);
     await totals.add(startMs, endMs);
     // The session shows nothing newer than this.
-    await reader.lane.call('sync', {});
+    if (session.hasReadHead) await reader.lane.call('sync', {});
     return totals.digests;
   } finally {
     session.close();
@@ -56,6 +56,7 @@ class Totals {
   readonly #partitions: Uint32Array;
   readonly #indexOf = new Map<number, number>();
   readonly #samples = new SampleBuffer();
+  #chunkLength = 1;
 
   constructor(reader: Reader, session: ReadSession, partitions: Uint32Array) {
     this.#reader = reader;
@@ -66,6 +67,7 @@ class Totals {
   }
 
   async add(startMs: number, endMs: number): Promise<void> {
+    this.#chunkLength = chunkPartitions(await this.#session.seriesCountMax());
     const { catalog, horizonMs } = await this.#session.extent();
     const whole = stretchesOf(catalog.parts).filter(
       (stretch) =>
@@ -90,7 +92,7 @@ class Totals {
     const [first, last] = [stretches[0], stretches.at(-1)];
     if (!first || !last) return found;
     const range = { startMs: first.startMs, endMs: last.endMs - 1 };
-    for (const chunk of chunksOf(this.#partitions)) {
+    for (const chunk of chunksOf(this.#partitions, this.#chunkLength)) {
       for (const series of await this.#session.selectPartitions(chunk, range, unlimited, 'head')) {
         series.read(this.#samples);
         const { timestampsMs, count } = this.#samples;
@@ -134,7 +136,7 @@ class Totals {
   async #read(partitions: Uint32Array, range: TimeInterval): Promise<void> {
     if (partitions.length === 0 || range.startMs > range.endMs) return;
     for (const piece of await piecesOf(this.#session, range)) {
-      for (const chunk of chunksOf(partitions)) {
+      for (const chunk of chunksOf(partitions, this.#chunkLength)) {
         for (const series of await this.#session.selectPartitions(chunk, piece, unlimited)) {
           series.read(this.#samples);
           const { count } = this.#samples;

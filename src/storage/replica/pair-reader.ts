@@ -14,7 +14,7 @@ import type { Reader } from '../reader/reader.ts';
 import type { ReadControl } from '../reader/session.ts';
 import type { ScannedSeries } from '../protocol.ts';
 import { type Digest, digestTotals } from './digest-totals.ts';
-import { chunksOf, piecesOf } from './pieces.ts';
+import { chunkPartitions, piecesOf } from './pieces.ts';
 
 /** One window of a partition, or (undefined) all of them. */
 export interface PairScope {
@@ -130,14 +130,16 @@ export class PairReader {
     times: TimeInterval,
     range: FingerprintRange,
   ): AsyncGenerator<ReplicaSeries[], void, undefined> {
-    for (const chunk of chunksOf(partitions)) {
+    for (let from = 0; from < partitions.length;) {
       // A session for each: whoever takes the series may be slow, and a session keeps memory of the head from being freed.
       const session = this.#reader.openSession();
       try {
+        const chunk = partitions.subarray(from, from + chunkPartitions(await session.seriesCountMax()));
+        from += chunk.length;
         for (const piece of await piecesOf(session, times)) {
           const selected = await session.selectPartitions(chunk, piece, unlimited);
           // The snapshot shows nothing newer than this.
-          await this.#reader.lane.call('sync', {});
+          if (session.hasReadHead) await this.#reader.lane.call('sync', {});
           yield selected.filter(({ fingerprint }) => isWithin(fingerprint, range));
           await this.#reader.breathe();
         }

@@ -5,8 +5,10 @@ import type { ReadSession } from '../reader/session.ts';
 import { windowWidthsMs } from '../windows.ts';
 
 const pieceMs = windowWidthsMs[3] as number;
-/** A million series have 15 a partition: a chunk is a frame of the head's copies (sources.ts). */
-const chunkPartitions = 64;
+/** Series of a chunk: a frame of the head's copies (sources.ts). Each chunk costs some calls to the lane, one after another. */
+const chunkSeries = 1024;
+const partitionsCount = 65_536;
+const chunkPartitionsMax = 4096;
 
 /** The pieces of a range (inclusive) that anything lies in, ascending. */
 export async function piecesOf(session: ReadSession, range: TimeInterval): Promise<TimeInterval[]> {
@@ -19,8 +21,14 @@ export async function piecesOf(session: ReadSession, range: TimeInterval): Promi
     .filter(({ startMs, endMs }) => startMs <= endMs);
 }
 
-export function* chunksOf(partitions: Uint32Array): Generator<Uint32Array> {
-  for (let from = 0; from < partitions.length; from += chunkPartitions) {
-    yield partitions.subarray(from, from + chunkPartitions);
+/** How many partitions make a chunk where so many series lie in all of them; fingerprints spread evenly. */
+export function chunkPartitions(seriesCount: number): number {
+  const partitions = Math.floor((chunkSeries * partitionsCount) / Math.max(1, seriesCount));
+  return Math.min(Math.max(partitions, 1), chunkPartitionsMax);
+}
+
+export function* chunksOf(partitions: Uint32Array, chunkLength: number): Generator<Uint32Array> {
+  for (let from = 0; from < partitions.length; from += chunkLength) {
+    yield partitions.subarray(from, from + chunkLength);
   }
 }
