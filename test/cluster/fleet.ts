@@ -22,7 +22,7 @@ const tellingMs = 15_000;
 export type Condition = 'serving' | 'full' | 'isolated' | 'out';
 
 /**
- * members: all are active under one record. moved: and every partition is where it belongs. mended: and there is nothing left to be
+ * members: all are active under one record, and none may hold anything alone. moved: and every partition is where it belongs. mended: and there is nothing left to be
  * compared or made up for, which can't be while the load goes on.
  */
 export type Goal = 'members' | 'moved' | 'mended';
@@ -293,6 +293,8 @@ export class Fleet {
       if (!isReady) return `${name} is not ready`;
       if (recordHash !== first.recordHash) return `${name} has another record than ${first.name}`;
       if (active.length !== this.members.length) return `${name} sees ${active.length} active members alive`;
+      const alone = members.find(({ mayHoldAlone }) => mayHoldAlone);
+      if (alone) return `${alone.name} may hold what no other does`;
       if (goal === 'members') continue;
       if (marks.partitionsCount > 0) return `${name} has ${marks.partitionsCount} partitions marked`;
       if (partitions.foreign > 0) return `${name} holds ${partitions.foreign} partitions of others`;

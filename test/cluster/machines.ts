@@ -51,11 +51,12 @@ export function runInside(
   child.stdout?.on('data', (chunk: Buffer) => onOutput?.(chunk.toString()));
   child.stderr?.on('data', (chunk: Buffer) => onOutput?.(chunk.toString()));
   const kill = (): void => void child.kill('SIGKILL');
-  process.once('exit', kill);
+  const end = (): never => process.exit(1);
+  process.once('exit', kill).once('SIGTERM', end).once('SIGINT', end);
   return new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (status) => {
-      process.off('exit', kill);
+      process.off('exit', kill).off('SIGTERM', end).off('SIGINT', end);
       resolve(status ?? 1);
     });
   });
