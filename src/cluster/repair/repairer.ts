@@ -144,6 +144,20 @@ export class Repairer {
       items.map(({ digest }) => digest),
     );
     for (const [index, item] of items.entries()) if (findings[index] === 'equal') this.#confirm(item, session.token);
+    try {
+      await this.#sendLacking(session, items, findings, fromMs);
+    } finally {
+      await session.endOpen();
+    }
+  }
+
+  async #sendLacking(
+    session: OwnerSession,
+    items: readonly Item[],
+    findings: readonly Finding[],
+    fromMs: number | undefined,
+  ): Promise<void> {
+    const windowStartMs = items[0]?.scope.windowStartMs;
     const lacking = items.filter((_, index) => findings[index] === 'empty');
     const differing = items.filter((_, index) => findings[index] === 'differs');
     if (windowStartMs !== undefined) {

@@ -52,6 +52,8 @@ function split({ first, last }: FingerprintRange): FingerprintRange[] {
 
 export class OwnerSession {
   readonly token: OwnerToken;
+  /** Partitions that nobody else may fill before this session says so. */
+  readonly #leased = new Set<number>();
   readonly #context: RepairContext;
   readonly #owner: NodeName;
   readonly #viewHash: string;
@@ -90,7 +92,10 @@ export class OwnerSession {
     }));
     const { findings } = (await this.#ask(checkQuestion, { ...range, digests: asked })).body;
     counters.comparisons += findings.length;
-    for (const finding of findings) if (finding === 'equal') counters.equal++;
+    for (const [index, finding] of findings.entries()) {
+      if (finding === 'equal') counters.equal++;
+      else if (finding === 'differs' || finding === 'empty') this.#leased.add(partitions[index] ?? 0);
+    }
     return findings;
   }
 
@@ -161,5 +166,12 @@ export class OwnerSession {
   /** Lets others fill the partitions. */
   async end(partitions: readonly number[], reason: CopyReason): Promise<void> {
     await this.#ask(copyQuestion, { reason, ended: partitions });
+    for (const partition of partitions) this.#leased.delete(partition);
+  }
+
+  /** The same for all that it leaves as they are. If that is not heard, the lease ends with this node's silence. */
+  async endOpen(): Promise<void> {
+    if (this.#leased.size === 0) return;
+    await this.end([...this.#leased], 'repair').catch(() => {});
   }
 }
