@@ -28,8 +28,8 @@ export const defaultClusterTiming = {
   repairPauseMs: 5,
   /** An owner that did not answer a comparison is left alone for this long, and then longer. */
   repairBackoffMs: 10 * secondMs,
-  /** A partition that one node fills is closed to others' comparisons until that node was silent for so long. */
-  leaseMs: 60 * secondMs,
+  /** A partition that one node fills is closed to others' comparisons until that node has sent nothing for so long. */
+  leaseMs: 5 * secondMs,
   /** Between two looks for partitions and windows to be dropped. */
   dropIntervalMs: 5 * secondMs,
   /** In which the totals of every owned partition are compared once, marked or not. */

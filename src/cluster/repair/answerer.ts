@@ -56,15 +56,14 @@ export class RepairAnswerer {
     });
   }
 
-  #demandReady(from: NodeName): void {
+  #demandReady(): void {
     const { isReady, name } = this.#state;
     if (!isReady) throw new TimbalaError('PEER_REPLAYING', `${name} is replaying its log`);
-    this.#leases.heard(from);
   }
 
   /** Equality proves it both ways: the requester holds what is held here. */
   async #check({ from, store, body }: Asked<CheckBody>): Promise<Finding[]> {
-    this.#demandReady(from);
+    this.#demandReady();
     const { windowStartMs, fromMs, toMs, digests } = body;
     if (digests.length > digestsMax) throw new TimbalaError('PEER_FAILED', `${digests.length} digests in one question`);
     const state = this.#state;
@@ -125,7 +124,7 @@ export class RepairAnswerer {
   }
 
   async #compare({ from, body }: Asked<CompareBody>): Promise<number[][]> {
-    this.#demandReady(from);
+    this.#demandReady();
     const { scope, ranges } = body;
     const holder = this.#leases.holder(scope.partition, from, this.#state.view.hash);
     if (holder !== undefined) {

@@ -4,13 +4,13 @@ import type { Clock } from '../../ports/index.ts';
 import type { NodeName, RecordHash } from '../contracts.ts';
 
 /** A lease ends then, however busy its holder is with other partitions. */
-const lifetimes = 10;
+const lifetimes = 12;
 
 export class Leases {
   readonly #clock: Clock;
   readonly #idleMs: number;
   readonly #leases = new Map<number, { readonly to: NodeName; readonly view: RecordHash; readonly sinceMs: number }>();
-  /** A holder that is not heard of any more loses its leases. */
+  /** When a holder last sent anything: who only asks, again and again, loses its leases like who is silent. */
   readonly #heardMs = new Map<NodeName, number>();
   /** Partitions that this node compares with others now. */
   readonly #asking = new Map<NodeName, ReadonlySet<number>>();
@@ -20,6 +20,7 @@ export class Leases {
     this.#idleMs = idleMs;
   }
 
+  /** A holder has sent copies, or that it has ended. */
   heard(from: NodeName): void {
     this.#heardMs.set(from, this.#clock.monotonicMs());
   }
@@ -29,7 +30,7 @@ export class Leases {
     const lease = this.#leases.get(partition);
     if (!lease || lease.to === asking) return undefined;
     const nowMs = this.#clock.monotonicMs();
-    const isIdle = nowMs - (this.#heardMs.get(lease.to) ?? 0) > this.#idleMs;
+    const isIdle = nowMs - Math.max(lease.sinceMs, this.#heardMs.get(lease.to) ?? 0) > this.#idleMs;
     if (lease.view === view && !isIdle && nowMs - lease.sinceMs < lifetimes * this.#idleMs) return lease.to;
     this.#leases.delete(partition);
     return undefined;
