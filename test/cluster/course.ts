@@ -20,7 +20,7 @@ import { type Cast, type Load, Stage } from './stage.ts';
 
 const smallDisk = 2;
 const lightLoad: Load = { seriesPerStep: 10, groupsCount: 4, pauseMs: 100, checkersCount: 2, hasPrometheus: false };
-const fullLoad: Load = { seriesPerStep: 50, groupsCount: 20, pauseMs: 100, checkersCount: 2, hasPrometheus: true };
+const fullLoad: Load = { seriesPerStep: 25, groupsCount: 20, pauseMs: 100, checkersCount: 2, hasPrometheus: true };
 
 interface Course extends Cast {
   readonly faults: readonly Fault[];

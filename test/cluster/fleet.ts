@@ -22,8 +22,8 @@ const tellingMs = 15_000;
 export type Condition = 'serving' | 'full' | 'isolated' | 'out';
 
 /**
- * members: all are active under one record, and none may hold anything alone. moved: and every partition is where it belongs. mended: and there is nothing left to be
- * compared or made up for, which can't be while the load goes on.
+ * members: all are active under one record, and none may hold anything alone. moved: and every partition is where it belongs.
+ * mended: and there is nothing left to be compared or made up for, which can't be while the load goes on.
  */
 export type Goal = 'members' | 'moved' | 'mended';
 

@@ -16,7 +16,7 @@ const lateMs = 48 * hourMs;
 const lateStepMs = 5 * secondMs;
 const checkPauseMs = 20;
 export const wholeTimeoutMs = 60 * secondMs;
-export const mendedTimeoutMs = 300 * secondMs;
+export const mendedTimeoutMs = 600 * secondMs;
 
 export interface Load {
   readonly seriesPerStep: number;
