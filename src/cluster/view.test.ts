@@ -1,28 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Placement } from './placement/index.ts';
-import { ClusterRecord, type Member } from './record/index.ts';
+import { ClusterRecord } from './record/index.ts';
+import { testMember } from './record/test-member.ts';
 import { View } from './view.ts';
 
 const partitionsCount = 512;
 
 function viewOf(...names: readonly string[]): View {
-  const member = (name: string): Member => ({
-    name,
-    store: `${name}-1`,
-    state: 'active',
-    version: 1,
-    address: name,
-    zone: '',
-    weight: 1000,
-    format: 1,
-    alone: 0,
-    floorMs: 0,
-    losses: [],
-    cleared: [],
-    rest: new Uint8Array(0),
-  });
-  const record = names.reduce((all, name) => all.with(member(name)), ClusterRecord.empty('c'));
+  const record = names.reduce((all, name) => all.with(testMember(name, { store: `${name}-1` })), ClusterRecord.empty('c'));
   return new View(record, (members) => Placement.build(members), undefined);
 }
 

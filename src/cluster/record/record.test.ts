@@ -3,26 +3,10 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { hasCode, TimbalaError } from '../../base/index.ts';
 import { hashBytes } from '../hash.ts';
-import { ClusterRecord, type Member, type MemberState } from './index.ts';
+import { ClusterRecord, type MemberState } from './index.ts';
+import { testMember as member } from './test-member.ts';
 
 const empty = ClusterRecord.empty('c1');
-
-const member = (name: string, change: Partial<Member> = {}): Member => ({
-  name,
-  store: `${name}-s1`,
-  state: 'active',
-  version: 1,
-  address: name,
-  zone: '',
-  weight: 1000,
-  format: 1,
-  alone: 0,
-  floorMs: 0,
-  losses: [],
-  cleared: [],
-  rest: new Uint8Array(0),
-  ...change,
-});
 
 /** Records that can come about: an entry of a store and version always says the same. */
 const members = fc.record({
