@@ -8,7 +8,10 @@ import { View } from './view.ts';
 const partitionsCount = 512;
 
 function viewOf(...names: readonly string[]): View {
-  const record = names.reduce((all, name) => all.with(testMember(name, { store: `${name}-1` })), ClusterRecord.empty('c'));
+  const record = names.reduce(
+    (all, name) => all.with(testMember(name, { store: `${name}-1` })),
+    ClusterRecord.empty('c'),
+  );
   return new View(record, (members) => Placement.build(members), undefined);
 }
 
