@@ -14,16 +14,28 @@ class ManualClock implements Clock {
 test('leave is given to one at a time, and ends', () => {
   const clock = new ManualClock();
   const node = new Candidacy('5', clock);
-  assert.ok(node.allows('7'));
-  assert.ok(node.allows('7'), 'again to the same');
-  assert.ok(!node.allows('3'));
+  assert.ok(node.allows('7', 'a7'));
+  assert.ok(node.allows('7', 'a7'), 'again to the same');
+  assert.ok(!node.allows('3', 'a3'));
   clock.now += 6_001;
-  assert.ok(node.allows('3'));
+  assert.ok(node.allows('3', 'a3'));
+});
+
+test('who has asked is known for a while, by its address', () => {
+  const clock = new ManualClock();
+  const node = new Candidacy('5', clock);
+  node.allows('7', 'a7');
+  clock.now += 30_000;
+  node.allows('3', 'a3');
+  clock.now += 30_000;
+  assert.deepEqual(node.claimants, ['a7', 'a3']);
+  clock.now += 1;
+  assert.deepEqual(node.claimants, ['a3']);
 });
 
 test('who has given leave claims nothing itself', async () => {
   const node = new Candidacy('5', new ManualClock());
-  assert.ok(node.allows('7'));
+  assert.ok(node.allows('7', 'a7'));
   assert.ok(!(await node.claim(() => assert.fail('nobody is asked'))));
 });
 
@@ -31,8 +43,8 @@ test('who claims gives way to a lesser store, not to a greater one', async () =>
   const node = new Candidacy('5', new ManualClock());
   assert.ok(
     !(await node.claim(async () => {
-      assert.ok(!node.allows('7'));
-      assert.ok(node.allows('3'));
+      assert.ok(!node.allows('7', 'a7'));
+      assert.ok(node.allows('3', 'a3'));
       return true;
     })),
   );
@@ -47,9 +59,9 @@ test('a claim that took too long is void, and one that succeeded ends all leave'
   };
   assert.ok(!(await node.claim(slow)));
   assert.ok(await node.claim(async () => true));
-  assert.ok(!node.allows('3'));
+  assert.ok(!node.allows('3', 'a3'));
   node.reopen();
-  assert.ok(node.allows('3'));
+  assert.ok(node.allows('3', 'a3'));
 });
 
 /** Nodes that know some of the others; each asks in turns, one answer at a time, in any order. */
@@ -70,7 +82,7 @@ test('two nodes that have an acquaintance in common never both found', async () 
         const hasFounded = await node.claim(async () => {
           for (const other of others) {
             await new Promise<void>((resolve) => wakes[index]?.push(resolve));
-            if (!nodes[other]?.allows(String(index))) return false;
+            if (!nodes[other]?.allows(String(index), `a${index}`)) return false;
           }
           return true;
         });

@@ -101,14 +101,14 @@ async function enter(
   const known = (own?.members ?? []).filter((member) => member.name !== name).map((member) => member.address);
   // Alone before, it has nobody to join, and nobody has what it lost.
   if (own && known.length === 0) return continued(own, options, store.id);
-  const others = [...new Set([...known, ...peers])].filter((peer) => peer !== address);
+  const candidacy = candidacyOf(ports);
+  const others = [...new Set([...known, ...peers, ...candidacy.claimants])].filter((peer) => peer !== address);
   const failures: string[] = [];
   const withoutCluster: StoreId[] = [];
   // Their names are in the record that they will give.
   links.setAddresses(new Map(others.map((peer) => [peer, peer])));
-  const candidacy = candidacyOf(ports);
   candidacy.reopen();
-  answerWithoutCluster(links, store.id, (asker) => candidacy.allows(asker));
+  answerWithoutCluster(links, store.id, (asker, from) => candidacy.allows(asker, from));
   for (const peer of others) {
     try {
       const { record, store: theirs } = await introduce(links, peer, timing.askDeadlineMs);
@@ -124,9 +124,11 @@ async function enter(
   }
   // The own store id comes from an address under which this node did not know itself.
   const isFirst = withoutCluster.every((theirs) => store.id <= theirs);
-  if (!own && withoutCluster.length === others.length && isFirst) {
+  // Who has asked for leave since this attempt began may have founded one: the next attempt asks it.
+  const areAllAsked = candidacy.claimants.every((claimant) => claimant === address || others.includes(claimant));
+  if (!own && withoutCluster.length === others.length && areAllAsked && isFirst) {
     const askAll = async (): Promise<boolean> => {
-      const asked = others.map((peer) => introduce(links, peer, timing.askDeadlineMs, store.id));
+      const asked = others.map((peer) => introduce(links, peer, timing.askDeadlineMs, { store: store.id, address }));
       const answers = await Promise.allSettled(asked);
       return answers.every((answer) => answer.status === 'fulfilled' && answer.value.record === undefined);
     };

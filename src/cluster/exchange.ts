@@ -194,12 +194,16 @@ function setBack(code: string, node: NodeName): TimbalaError {
  * Tells who asks that this node is of no cluster yet; who asks for leave to found one (`introduce`) is told CLUSTER_FOUNDING
  * where `allows` refuses it.
  */
-export function answerWithoutCluster(links: PeerLinks, store: StoreId, allows: (asker: StoreId) => boolean): void {
+export function answerWithoutCluster(
+  links: PeerLinks,
+  store: StoreId,
+  allows: (asker: StoreId, address: string) => boolean,
+): void {
   links.onRequest = async (_from, { kind, body }) => {
     const reader = new ByteReader(body);
     reader.string();
     const { store: claimant } = requestHeader.read(reader);
-    const isRefused = claimant !== '' && !allows(claimant);
+    const isRefused = claimant !== '' && !allows(claimant, reader.string());
     const writer = new ByteWriter();
     const header = {
       status: 'refused',
@@ -222,26 +226,33 @@ export interface Introduction {
   readonly record: ClusterRecord | undefined;
 }
 
+/** Who asks for leave to found a cluster. */
+export interface Claimant {
+  readonly store: StoreId;
+  readonly address: string;
+}
+
 /**
- * Asks who is there, without being of a cluster. `claimant`: the own store, to ask for leave to found one. Throws PEER_…, and
- * what the other refuses with.
+ * Asks who is there, without being of a cluster; as a claimant, for leave to found one. Throws PEER_…, and what the other
+ * refuses with.
  */
 export async function introduce(
   links: PeerLinks,
   to: NodeName,
   deadlineMs: number,
-  claimant: StoreId = '',
+  claimant: Claimant = { store: '', address: '' },
 ): Promise<Introduction> {
   const writer = new ByteWriter();
   writer.string('join');
   requestHeader.write(writer, {
     clusterId: '',
-    store: claimant,
+    store: claimant.store,
     recordHash: '',
     record: undefined,
     sentMs: 0,
     life: undefined,
   });
+  writer.string(claimant.address);
   const frame = await links.request(to, { kind: 'hello', body: writer.copy() }, deadlineMs);
   const { store, record, code, reason } = replyHeader.read(new ByteReader(frame.body));
   if (!record && code !== 'CLUSTER_NONE') throw new TimbalaError(code, `${to}: ${reason}`);
