@@ -2,18 +2,16 @@
 // the rules of LocalStore and nothing else: no parts, no kernels. `StoreBugs` plants the bugs that lie in storage.
 import { TimbalaError } from '../../src/base/index.ts';
 import {
-  allFingerprints,
   type DecodedWrite,
   type DeleteRequest,
   type Digest,
-  type FingerprintRange,
+  type Extent,
   type LocalStore,
   pairKey,
   type ReadSegment,
   type ReceivedSamples,
   type SampleOrigin,
   type SamplesPayload,
-  type Scope,
   type Selection,
   type StateName,
   type WindowDigest,
@@ -299,24 +297,29 @@ export class ModelStore implements LocalStore {
     return Boolean(this.#bugs.forgetsDeletes) || !this.#isDeleted(sample);
   }
 
-  #synced({ partition, windowStartMs }: Scope, range: FingerprintRange): Sample[] {
+  #synced({ partitions, startMs, endMs, range }: Extent): Sample[] {
     return [...this.disk.samples.values()].filter(
       (sample) =>
-        partitionOf(sample.series) === partition &&
-        (windowStartMs === undefined || windowStartOf(sample.timestampMs) === windowStartMs) &&
+        partitions.includes(partitionOf(sample.series)) &&
+        sample.timestampMs >= startMs &&
+        sample.timestampMs < endMs &&
         rangeBitsOf(sample.series) >= range.first &&
         rangeBitsOf(sample.series) <= range.last &&
         this.#isVisible(sample),
     );
   }
 
-  digests(scope: Scope, range: FingerprintRange): Promise<WindowDigest[]> {
+  digests(extent: Extent): Promise<WindowDigest[][]> {
     return this.#after(this.#delayMs(), () => {
-      const windows = Map.groupBy(this.#synced(scope, range), ({ timestampMs }) => windowStartOf(timestampMs));
-      return [...windows].map(([windowStartMs, samples]) => ({
-        windowStartMs,
-        ...(this.#bugs.digestsByXor ? this.#xorDigest(samples) : digestOf(samples)),
-      }));
+      const byPartition = Map.groupBy(this.#synced(extent), ({ series }) => partitionOf(series));
+      return Array.from(extent.partitions, (partition) => {
+        const samples = byPartition.get(partition) ?? [];
+        const windows = Map.groupBy(samples, ({ timestampMs }) => windowStartOf(timestampMs));
+        return [...windows].map(([windowStartMs, held]) => ({
+          windowStartMs,
+          ...(this.#bugs.digestsByXor ? this.#xorDigest(held) : digestOf(held)),
+        }));
+      });
     });
   }
 
@@ -341,18 +344,12 @@ export class ModelStore implements LocalStore {
     return { samplesCount: 0, sum };
   }
 
-  async *scan(scope: Scope, range: FingerprintRange): AsyncGenerator<SamplesPayload> {
-    await this.#after(this.#delayMs(), () => undefined);
-    const samples = this.#synced(scope, range);
-    for (let at = 0; at < samples.length; at += 20) yield this.#payload(samples.slice(at, at + 20));
-  }
-
-  async *scanMany(partitions: Uint32Array, startMs: number, endMs: number): AsyncGenerator<SamplesPayload> {
-    for (const partition of partitions) {
-      for (const { windowStartMs } of await this.digests({ partition, windowStartMs: undefined }, allFingerprints)) {
-        if (windowStartMs < startMs || windowStartMs >= endMs) continue;
-        yield* this.scan({ partition, windowStartMs }, allFingerprints);
-      }
+  async *scan(extent: Extent): AsyncGenerator<SamplesPayload> {
+    // Partition after partition, each of its own state, as chunks of the real store are.
+    for (const partition of extent.partitions) {
+      await this.#after(this.#delayMs(), () => undefined);
+      const samples = this.#synced({ ...extent, partitions: Uint32Array.of(partition) });
+      for (let at = 0; at < samples.length; at += 20) yield this.#payload(samples.slice(at, at + 20));
     }
   }
 

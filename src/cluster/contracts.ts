@@ -40,6 +40,23 @@ export interface FingerprintRange {
 
 export const allFingerprints: FingerprintRange = { first: 0, last: 0xffff_ffff };
 
+/**
+ * What digests are made of and what is sent: these fingerprints of some partitions (ascending, at most `digestsMax`), in the
+ * windows from `startMs` to before `endMs`, both at the bounds of windows or infinite.
+ */
+export interface Extent {
+  readonly partitions: Uint32Array;
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly range: FingerprintRange;
+}
+
+/** All that is held of some partitions. */
+export function allOf(partitions: Iterable<number>): Extent {
+  const always = { startMs: Number.NEGATIVE_INFINITY, endMs: Number.POSITIVE_INFINITY };
+  return { partitions: Uint32Array.from(partitions), ...always, range: allFingerprints };
+}
+
 /** Count and sum modulo 2¹²⁸ of the hashes of a set of samples (docs/formats/digests.md). */
 export interface Digest {
   readonly samplesCount: number;
@@ -180,17 +197,15 @@ export interface LocalStore {
   /** Registers definitions that arrived: the sender's references, the own ones, and the own dictionary's number. */
   register(definitions: Uint8Array): Promise<{ dictionary: number; senderRefs: Uint32Array; ownRefs: Uint32Array }>;
 
-  /** Digests of the merged and synced set, without what deletes hide; windows that hold nothing are left out. */
-  digests(scope: Scope, range: FingerprintRange): Promise<WindowDigest[]>;
   /**
-   * One digest for each of these partitions (ascending, at most `digestsMax`), over the windows from `startMs` to before
-   * `endMs`, both at the bounds of windows or infinite. Much cheaper than so many single ones.
+   * Digests of the merged and synced set, without what deletes hide, for each of the partitions: its windows, ascending, but for
+   * those that hold nothing.
    */
+  digests(extent: Extent): Promise<WindowDigest[][]>;
+  /** One digest for each partition of an extent of all fingerprints. Cheap over long times, too. */
   digestsOf(partitions: Uint32Array, startMs: number, endMs: number): Promise<Digest[]>;
-  /** The synced samples of a scope and range in payloads of a bounded size, paced. */
-  scan(scope: Scope, range: FingerprintRange): AsyncIterable<SamplesPayload>;
-  /** The same of the windows from `startMs` to before `endMs` of some partitions, several of them in one payload. */
-  scanMany(partitions: Uint32Array, startMs: number, endMs: number): AsyncIterable<SamplesPayload>;
+  /** The synced samples of an extent in payloads of a bounded size, several partitions in one. */
+  scan(extent: Extent): AsyncIterable<SamplesPayload>;
   /** Partitions of which anything is held. */
   heldPartitions(): Promise<Uint32Array>;
   /**

@@ -40,7 +40,6 @@ export const replyHeader = struct({
   reason: text,
 });
 
-const scope = struct({ partition: uvarint, windowStartMs: optional(integer) });
 const range = struct({ first: uvarint, last: uvarint });
 const windowDigest = struct({ windowStartMs: integer, samplesCount: uvarint, sum: uint128 });
 export const nothing = struct({});
@@ -106,17 +105,17 @@ export const checkReply = struct({ findings: list(word('equal', 'differs', 'empt
 
 export type Finding = Encoded<typeof checkReply>['findings'][number];
 
-/** Digests of a scope, or of ranges of fingerprints of one window of it. */
+/** Digests, window by window, of partitions or of ranges of their fingerprints; all over the same time. */
 export const compareRequest = struct({
-  scope,
-  ranges: list(range),
-  /** The requester's digests: for each range its windows. */
-  digests: list(list(windowDigest)),
+  /** Undefined: without a bound. */
+  fromMs: optional(integer),
+  toMs: optional(integer),
+  asked: list(struct({ partition: uvarint, range, digests: list(windowDigest) })),
 });
 
 export const compareReply = struct({
-  /** For each range the windows in which the two differ. */
-  differing: list(list(integer)),
+  /** For each that was asked the windows in which the two differ; undefined: another node fills the partition now. */
+  differing: list(optional(list(integer))),
 });
 
 export const copyRequest = struct({

@@ -34,7 +34,7 @@ export { keepRanges, type ReadSegment, SegmentRanges } from './answers/segment-r
 export { SegmentSession } from './answers/segment-session.ts';
 export { readTextFrame } from './answers/text-frame.ts';
 export { decodeWanted, encodeWanted, type Wanted, type WantedLabels, type WantedSamples } from './answers/wanted.ts';
-export { type FingerprintRange, PairReader, type PairScope, type WindowDigest } from './replica/pair-reader.ts';
+export { type Extent, type FingerprintRange, PairReader, type WindowDigest } from './replica/pair-reader.ts';
 export {
   connectReplicaKeeper,
   connectReplicaLane,

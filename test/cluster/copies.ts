@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { mib } from '../../src/base/index.ts';
 import {
-  allFingerprints,
+  allOf,
   ClusterRecord,
   partitionsCount,
   Placement,
@@ -39,7 +39,7 @@ export interface Copies {
 async function holdingsOf(store: LocalStore, endMs: number): Promise<Holdings> {
   const holdings = new Map<number, Map<number, { samplesCount: number; sum: bigint }>>();
   for (const partition of await store.heldPartitions()) {
-    const digests = await store.digests({ partition, windowStartMs: undefined }, allFingerprints);
+    const [digests = []] = await store.digests(allOf([partition]));
     const ended = digests.filter(
       ({ windowStartMs, samplesCount }) => windowStartMs + windowMs <= endMs && samplesCount > 0,
     );

@@ -8,6 +8,7 @@ import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hasCode, kib, mib, secondMs, yearMs } from '../../src/base/index.ts';
 import {
+  allOf,
   ClusterNode,
   partitionsCount,
   PeerConnections,
@@ -184,11 +185,8 @@ test('three nodes replicate, do without one, and fill it in when it comes back',
   const held = await Promise.all(
     [...nodes.values()].map(async ({ state: { store } }) => {
       const partitions = await store.heldPartitions();
-      const everything = { first: 0, last: 0xffff_ffff };
-      const digests = [...partitions].map((partition) =>
-        store.digests({ partition, windowStartMs: undefined }, everything),
-      );
-      return (await Promise.all(digests)).flat().reduce((sum, { samplesCount }) => sum + samplesCount, 0);
+      const digests = await store.digests(allOf(partitions));
+      return digests.flat().reduce((sum, { samplesCount }) => sum + samplesCount, 0);
     }),
   );
   assert.deepEqual(

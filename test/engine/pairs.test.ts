@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { hourMs, SeededRandom } from '../../src/base/index.ts';
 import { compareValueBits, encodeLabels } from '../../src/model/index.ts';
-import { PairReader, type SamplesForPeer } from '../../src/storage/index.ts';
+import { type Extent, PairReader, type SamplesForPeer } from '../../src/storage/index.ts';
 import { PagesKernel } from '../../src/wasm/index.ts';
 import { SimDisk } from '../../sim/disk.ts';
 import { body, labelsOf, modules, openWorld, readAll, type Sample, startMs, type World } from '../crash/world.ts';
@@ -12,6 +12,12 @@ import { body, labelsOf, modules, openWorld, readAll, type Sample, startMs, type
 const windowMs = 2 * hourMs;
 const mask64 = (1n << 64n) - 1n;
 const everyFingerprint = { first: 0, last: 0xffff_ffff };
+
+/** All times of some partitions. */
+function extentOf(partitions: Iterable<number>, range = everyFingerprint): Extent {
+  const always = { startMs: Number.NEGATIVE_INFINITY, endMs: Number.POSITIVE_INFINITY };
+  return { partitions: Uint32Array.from(partitions), ...always, range };
+}
 const seriesCount = 12;
 const kernel = new PagesKernel(modules.pages);
 const fingerprints = Array.from({ length: seriesCount }, (_, i) =>
@@ -92,21 +98,28 @@ async function checkDigests(world: World, model: Model): Promise<void> {
   const pairs = new PairReader(world.storage.reader);
   for (let series = 0; series < seriesCount; series++) {
     const partition = partitionOf(series);
-    const whole = await world.clock.runUntil(pairs.digests({ partition, windowStartMs: undefined }, everyFingerprint));
+    const [whole = []] = await world.clock.runUntil(pairs.digests(extentOf([partition])));
     assert.deepEqual(whole, model.digests(partition));
     const bits = bitsOf(series);
     for (const range of [
       { first: bits, last: bits },
       { first: bits + 1, last: 0xffff_ffff },
     ]) {
-      const some = await world.clock.runUntil(pairs.digests({ partition, windowStartMs: undefined }, range));
-      assert.deepEqual(some, model.digests(partition, range.first, range.last));
+      const some = await world.clock.runUntil(pairs.digests(extentOf([partition], range)));
+      assert.deepEqual(some[0], model.digests(partition, range.first, range.last));
     }
     for (const { windowStartMs, ...digest } of whole.slice(0, 2)) {
-      const one = await world.clock.runUntil(pairs.digests({ partition, windowStartMs }, everyFingerprint));
-      assert.deepEqual(one, [{ windowStartMs, ...digest }]);
+      const window = { ...extentOf([partition]), startMs: windowStartMs, endMs: windowStartMs + windowMs };
+      assert.deepEqual(await world.clock.runUntil(pairs.digests(window)), [[{ windowStartMs, ...digest }]]);
     }
   }
+  const all = new Set(Array.from({ length: seriesCount }, (_, series) => partitionOf(series)));
+  const partitions = Uint32Array.from([...all, 77]).sort();
+  const together = await world.clock.runUntil(pairs.digests(extentOf(partitions)));
+  assert.deepEqual(
+    together,
+    Array.from(partitions, (partition) => model.digests(partition)),
+  );
   await checkTotals(world, model, pairs);
   const held = await world.clock.runUntil(pairs.heldPartitions());
   const expected = new Set([...model.samples.values()].map(({ series }) => partitionOf(series)));
@@ -132,8 +145,7 @@ async function checkTotals(world: World, model: Model, pairs: PairReader): Promi
 }
 
 function scanAll(world: World, partition: number): Promise<SamplesForPeer[]> {
-  const scope = { partition, windowStartMs: undefined };
-  return drawAll(world, new PairReader(world.storage.reader).scan(scope, everyFingerprint));
+  return drawAll(world, new PairReader(world.storage.reader).scan(extentOf([partition])));
 }
 
 async function drawAll(world: World, scan: AsyncIterator<SamplesForPeer>): Promise<SamplesForPeer[]> {
@@ -197,11 +209,8 @@ suite('pairs', () => {
     const rest = Array.from({ length: seriesCount / 2 }, (_, i) => partitionOf(seriesCount / 2 + i));
     const partitions = Uint32Array.from(new Set(rest)).sort();
     const middleMs = Math.floor(startMs / windowMs - 9) * windowMs;
-    for (const [fromMs, toMs] of [
-      [Number.NEGATIVE_INFINITY, middleMs],
-      [middleMs, Number.POSITIVE_INFINITY],
-    ] as const) {
-      const scan = new PairReader(full.storage.reader).scanMany(partitions, fromMs, toMs);
+    for (const half of [{ endMs: middleMs }, { startMs: middleMs }]) {
+      const scan = new PairReader(full.storage.reader).scan({ ...extentOf(partitions), ...half });
       await deliver(full, empty, await drawAll(full, scan));
     }
     await checkDigests(empty, model);
@@ -213,9 +222,12 @@ suite('pairs', () => {
     const pairs = new PairReader(world.storage.reader);
     const written = world.storage.lane.write(body([{ series: 1, timestampMs: startMs, bits: 5n }]));
     const order: string[] = [];
-    const digested = pairs.digests({ partition: partitionOf(1), windowStartMs: undefined }, everyFingerprint);
+    const digested = pairs.digests(extentOf([partitionOf(1)]));
     await world.clock.runUntil(
-      Promise.all([written.then(() => order.push('written')), digested.then((found) => order.push(`${found.length}`))]),
+      Promise.all([
+        written.then(() => order.push('written')),
+        digested.then((found) => order.push(`${found.flat().length}`)),
+      ]),
     );
     assert.deepEqual(order, ['written', '1']);
   });

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { hourMs, kib, mib, SeededRandom } from '../../src/base/index.ts';
-import type { LocalStore, SamplesPayload } from '../../src/cluster/contracts.ts';
+import { allOf, type LocalStore, type SamplesPayload } from '../../src/cluster/contracts.ts';
 import { Matcher, SampleBuffer } from '../../src/model/index.ts';
 import {
   AnswerUnion,
@@ -30,7 +30,6 @@ import { SimDisk } from '../../sim/disk.ts';
 import { SimRandom } from '../../sim/random.ts';
 import { body, modules, type Sample, startMs } from '../crash/world.ts';
 
-const everyFingerprint = { first: 0, last: 0xffff_ffff };
 const everyPartition = new Uint8Array(8192).fill(0xff);
 const sample = (series: number, timestampMs: number, bits = 1): Sample => ({ series, timestampMs, bits: BigInt(bits) });
 const quietLog: Log = {
@@ -127,9 +126,7 @@ async function writeTo(nodes: readonly Node[], samples: readonly Sample[]): Prom
 async function digestsOf(node: Node): Promise<string> {
   const found: string[] = [];
   for (const partition of await node.clock.runUntil(node.store.heldPartitions())) {
-    const digests = await node.clock.runUntil(
-      node.store.digests({ partition, windowStartMs: undefined }, everyFingerprint),
-    );
+    const [digests = []] = await node.clock.runUntil(node.store.digests(allOf([partition])));
     for (const { windowStartMs, samplesCount, sum } of digests) {
       found.push([partition, windowStartMs, samplesCount, sum].join(' '));
     }
@@ -193,7 +190,7 @@ suite('replica store', () => {
       const rule = { id: 'd', matchers, fromMs: startMs - 4000, toMs: startMs - 2000 };
       await b.clock.runUntil(b.store.applyDeletes([rule]));
       for (const partition of await a.clock.runUntil(a.store.heldPartitions())) {
-        const scan = a.store.scan({ partition, windowStartMs: undefined }, everyFingerprint)[Symbol.asyncIterator]();
+        const scan = a.store.scan(allOf([partition]))[Symbol.asyncIterator]();
         for (let next = await a.clock.runUntil(scan.next()); !next.done; next = await a.clock.runUntil(scan.next())) {
           await deliver(a, b, next.value, 'copied');
         }

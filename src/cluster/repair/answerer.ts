@@ -2,6 +2,7 @@
 // Everything it says of its own data is synced and of the merged set; what is past retention is not compared.
 import { TimbalaError } from '../../base/index.ts';
 import {
+  allFingerprints,
   type Digest,
   digestsMax,
   type NodeName,
@@ -123,26 +124,40 @@ export class RepairAnswerer {
     return this.#state.decisions.isCompared(this.#state.isExpired(windowStartMs));
   }
 
-  async #compare({ from, body }: Asked<CompareBody>): Promise<number[][]> {
+  async #compare({ from, body }: Asked<CompareBody>): Promise<(number[] | undefined)[]> {
     this.#demandReady();
-    const { scope, ranges } = body;
-    const holder = this.#leases.holder(scope.partition, from, this.#state.view.hash);
-    if (holder !== undefined) {
-      this.#counters.refusedLeased++;
-      throw new TimbalaError('PEER_LEASED', `${holder} is filling partition ${scope.partition}; compare it later`);
+    const { asked } = body;
+    if (asked.length > digestsMax) throw new TimbalaError('PEER_FAILED', `${asked.length} ranges in one question`);
+    const { decisions, view, dropsCount } = this.#state;
+    const own = await this.#digests(body);
+    return asked.map((theirs, index) => {
+      const { partition } = theirs;
+      // What is about to go proves nothing: to be asked again when it has gone.
+      if (!this.#state.isKept(partition, dropsCount)) return undefined;
+      if (this.#leases.holder(partition, from, view.hash) !== undefined) {
+        this.#counters.refusedLeased++;
+        return undefined;
+      }
+      const windows = differingWindows(theirs.digests, own[index] ?? [], (a, b) => decisions.confirms(a, b))
+        // The requester may not trust its clock, and then compares what is past retention too.
+        .filter((windowStartMs) => this.#isCompared(windowStartMs));
+      if (windows.length > 0) this.#leases.grant(partition, from, view.hash);
+      return windows;
+    });
+  }
+
+  /** The own digests of what is asked for, in its order; those of one range are worked out together. */
+  async #digests({ fromMs, toMs, asked }: CompareBody): Promise<WindowDigest[][]> {
+    const [startMs, endMs] = [fromMs ?? Number.NEGATIVE_INFINITY, toMs ?? Number.POSITIVE_INFINITY];
+    const digests: WindowDigest[][] = [];
+    const byRange = Map.groupBy(asked.keys(), (index) => Object.values(asked[index]?.range ?? {}).join());
+    for (const indexes of byRange.values()) {
+      const { range = allFingerprints } = asked[indexes[0] ?? 0] ?? {};
+      const partitions = Uint32Array.from(indexes, (index) => asked[index]?.partition ?? 0);
+      const found = await this.#state.store.digests({ partitions, startMs, endMs, range });
+      for (const [at, index] of indexes.entries()) digests[index] = found[at] ?? [];
     }
-    const { decisions, store, dropsCount } = this.#state;
-    const differing: number[][] = [];
-    for (const [index, range] of ranges.entries()) {
-      const own = await store.digests(scope, range);
-      const windows = differingWindows(body.digests[index] ?? [], own, (a, b) => decisions.confirms(a, b));
-      // The requester may not trust its clock, and then compares what is past retention too.
-      differing.push(windows.filter((windowStartMs) => this.#isCompared(windowStartMs)));
-    }
-    this.#state.refuseUnkept([scope.partition], dropsCount);
-    if (differing.some((windows) => windows.length > 0))
-      this.#leases.grant(scope.partition, from, this.#state.view.hash);
-    return differing;
+    return digests;
   }
 
   async #take({ from, body, samples }: Asked<CopyBody>): Promise<void> {

@@ -1,5 +1,4 @@
 // What repair asks of other nodes, and what it counts.
-import type { FingerprintRange, Scope, WindowDigest } from '../contracts.ts';
 import type { Encoded } from '../codec.ts';
 import type { Question } from '../exchange.ts';
 import {
@@ -14,11 +13,7 @@ import {
 
 export type CheckBody = Encoded<typeof checkRequest>;
 
-export interface CompareBody {
-  readonly scope: Scope;
-  readonly ranges: readonly FingerprintRange[];
-  readonly digests: readonly (readonly WindowDigest[])[];
-}
+export type CompareBody = Encoded<typeof compareRequest>;
 
 export const checkQuestion: Question<CheckBody, Encoded<typeof checkReply>> = {
   kind: 'compare',
@@ -26,7 +21,7 @@ export const checkQuestion: Question<CheckBody, Encoded<typeof checkReply>> = {
   request: checkRequest,
   reply: checkReply,
 };
-export const compareQuestion: Question<CompareBody, { readonly differing: readonly (readonly number[])[] }> = {
+export const compareQuestion: Question<CompareBody, Encoded<typeof compareReply>> = {
   kind: 'compare',
   topic: 'compare',
   request: compareRequest,

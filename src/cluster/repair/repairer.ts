@@ -3,7 +3,15 @@
 // change of owners, and windows to be compared are all the same.
 import { errorMessage, hasCode } from '../../base/index.ts';
 import type { Timer } from '../../ports/index.ts';
-import { type Digest, type NodeName, type Scope, windowMs, windowStartOf } from '../contracts.ts';
+import {
+  allFingerprints,
+  type Digest,
+  type Extent,
+  type NodeName,
+  type Scope,
+  windowMs,
+  windowStartOf,
+} from '../contracts.ts';
 import type { OwnerToken } from '../decisions.ts';
 import type { ScopedMark } from '../marks/index.ts';
 import type { CopyReason, Finding } from '../messages.ts';
@@ -12,10 +20,8 @@ import { Auditor } from './audit.ts';
 import type { Backoff } from './backoff.ts';
 import { BatchPicker } from './batch.ts';
 import type { Leases } from './leases.ts';
-import { OwnerSession, type RepairContext } from './session.ts';
+import { OwnerSession, type RepairContext, wholeSamplesMax } from './session.ts';
 
-/** What one pair may hold to be sent whole; of larger ones only the ranges that differ. */
-const wholeSamplesMax = 65_536;
 /** Partitions sent at once: those that were sent are listed, whatever happens to the next. */
 const chunkPartitionsMax = 64;
 
@@ -163,14 +169,14 @@ export class Repairer {
     if (windowStartMs !== undefined) {
       const isLarge = ({ digest }: Item): boolean => digest.samplesCount > wholeSamplesMax;
       await this.#send(session, [...lacking, ...differing.filter((item) => !isLarge(item))], fromMs);
-      await this.#sendDiffering(session, differing.filter(isLarge));
+      await this.#sendDiffering(session, differing.filter(isLarge), fromMs);
       return;
     }
     // A new owner has what was written since it came, and lacks the rest: sent whole, unless it has some of that.
     const sinceMs = windowStartOf(this.#context.state.clock.nowMs());
     const { old, rest } = await this.#splitByAge(session, differing, fromMs, sinceMs);
     await this.#send(session, [...lacking, ...old], fromMs);
-    await this.#sendDiffering(session, rest);
+    await this.#sendDiffering(session, rest, fromMs);
   }
 
   /** Of partitions that differ those of which the owner has nothing before the open window. */
@@ -195,31 +201,39 @@ export class Repairer {
   }
 
   async #send(session: OwnerSession, items: readonly Item[], fromMs: number | undefined): Promise<void> {
-    for (let at = 0; at < items.length; at += chunkPartitionsMax) {
-      const chunk = items.slice(at, at + chunkPartitionsMax);
-      const partitions = chunk.map(({ scope }) => scope.partition);
-      const windowStartMs = chunk[0]?.scope.windowStartMs;
-      const reason = this.#reasonOf(chunk);
-      await session.pushAll(
-        partitions,
-        windowStartMs ?? fromMs ?? Number.NEGATIVE_INFINITY,
-        windowStartMs === undefined ? Number.POSITIVE_INFINITY : windowStartMs + windowMs,
-        reason,
-      );
-      for (const item of chunk) this.#confirm(item, session.token);
-      await session.end(partitions, reason);
-    }
+    await this.#inChunks(session, items, fromMs, async (extent, reason) => {
+      await session.push(extent, reason);
+      return [...extent.partitions];
+    });
   }
 
-  async #sendDiffering(session: OwnerSession, items: readonly Item[]): Promise<void> {
-    for (const item of items) {
-      try {
-        await session.pushDiffering(item.scope, this.#reasonOf([item]));
-        this.#confirm(item, session.token);
-        await session.end([item.scope.partition], this.#reasonOf([item]));
-      } catch (error) {
-        if (!hasCode(error, 'PEER_LEASED')) throw error;
-      }
+  /** Of partitions that both hold, or of large pairs, only what differs. */
+  async #sendDiffering(session: OwnerSession, items: readonly Item[], fromMs: number | undefined): Promise<void> {
+    await this.#inChunks(session, items, fromMs, (extent, reason) =>
+      items[0]?.scope.windowStartMs === undefined
+        ? session.pushDiffering(extent, reason)
+        : session.pushRanges(extent.partitions, extent.startMs, reason),
+    );
+  }
+
+  /** Confirms what `send` resolves with, chunk after chunk. */
+  async #inChunks(
+    session: OwnerSession,
+    items: readonly Item[],
+    fromMs: number | undefined,
+    send: (extent: Extent, reason: CopyReason) => Promise<readonly number[]>,
+  ): Promise<void> {
+    const { windowStartMs } = items[0]?.scope ?? {};
+    const startMs = windowStartMs ?? fromMs ?? Number.NEGATIVE_INFINITY;
+    const endMs = windowStartMs === undefined ? Number.POSITIVE_INFINITY : windowStartMs + windowMs;
+    const sorted = items.toSorted((a, b) => a.scope.partition - b.scope.partition);
+    for (let at = 0; at < sorted.length; at += chunkPartitionsMax) {
+      const chunk = sorted.slice(at, at + chunkPartitionsMax);
+      const partitions = Uint32Array.from(chunk, ({ scope }) => scope.partition);
+      const reason = this.#reasonOf(chunk);
+      const sent = new Set(await send({ partitions, startMs, endMs, range: allFingerprints }, reason));
+      for (const item of chunk) if (sent.has(item.scope.partition)) this.#confirm(item, session.token);
+      await session.end([...sent], reason);
     }
   }
 

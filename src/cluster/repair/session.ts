@@ -5,11 +5,12 @@ import { TimbalaError } from '../../base/index.ts';
 import {
   allFingerprints,
   type Digest,
+  type Extent,
   type FingerprintRange,
   type NodeName,
   type SamplesPayload,
-  type Scope,
   type WindowDigest,
+  windowMs,
 } from '../contracts.ts';
 import { type OwnerToken, ownerToken } from '../decisions.ts';
 import type { Answer, Exchange, Question } from '../exchange.ts';
@@ -19,7 +20,11 @@ import type { ClusterTiming } from '../timing.ts';
 import type { Pacer } from './pacer.ts';
 import { checkQuestion, compareQuestion, copyQuestion, countCopy, type RepairCounters } from './questions.ts';
 
+/** What one pair may hold to be sent whole; of larger ones only the ranges that differ. */
+export const wholeSamplesMax = 65_536;
 const splitsCount = 16;
+/** Of one comparison: about half a mebibyte. */
+const questionDigestsMax = 16_384;
 const copiesUnderWayMax = 4;
 
 /** What sessions have in common. */
@@ -48,6 +53,35 @@ function split({ first, last }: FingerprintRange): FingerprintRange[] {
     first: first + index * width,
     last: first + (index + 1) * width - 1,
   }));
+}
+
+/** Windows by their partitions, as extents: windows that follow each other and have the same partitions make one. */
+function runsOf(partitionsOf: ReadonlyMap<number, readonly number[]>): Omit<Extent, 'range'>[] {
+  const runs: { partitions: Uint32Array; startMs: number; endMs: number }[] = [];
+  for (const [startMs, sorted] of [...partitionsOf].sort(([a], [b]) => a - b)) {
+    const partitions = Uint32Array.from(sorted);
+    const last = runs.at(-1);
+    if (last?.endMs === startMs && String(last.partitions) === String(partitions)) last.endMs += windowMs;
+    else runs.push({ partitions, startMs, endMs: startMs + windowMs });
+  }
+  return runs;
+}
+
+/** As many of these as go into one question: years of windows make many digests. */
+function* inQuestions<Asked extends { readonly digests: readonly unknown[] }>(
+  asked: readonly Asked[],
+): Generator<Asked[]> {
+  let question: Asked[] = [];
+  let digestsCount = 0;
+  for (const each of asked) {
+    if (question.length > 0 && digestsCount + each.digests.length > questionDigestsMax) {
+      yield question;
+      [question, digestsCount] = [[], 0];
+    }
+    question.push(each);
+    digestsCount += each.digests.length;
+  }
+  if (question.length > 0) yield question;
 }
 
 export class OwnerSession {
@@ -99,12 +133,11 @@ export class OwnerSession {
     return findings;
   }
 
-  /** Sends all that is held of some partitions in a range of windows, several partitions in one message. */
-  async pushAll(partitions: readonly number[], startMs: number, endMs: number, reason: CopyReason): Promise<void> {
+  /** Sends all that is held of an extent, several partitions in one message. */
+  async push(extent: Extent, reason: CopyReason): Promise<void> {
     const underWay = new Set<Promise<void>>();
     let failure: unknown;
-    const sorted = Uint32Array.from(partitions).sort();
-    for await (const payload of this.#context.state.store.scanMany(sorted, startMs, endMs)) {
+    for await (const payload of this.#context.state.store.scan(extent)) {
       await this.#context.pacer.take(payload.bytes.length);
       const copy = this.#copy(payload, reason)
         .catch((error: unknown) => {
@@ -119,43 +152,77 @@ export class OwnerSession {
     if (failure !== undefined) throw failure;
   }
 
-  /** The same for one partition of which both hold something: only windows, and ranges of fingerprints, that differ. */
-  async pushDiffering(scope: Scope, reason: CopyReason): Promise<void> {
-    if (scope.windowStartMs !== undefined) {
-      await this.#pushWindow(scope, scope.windowStartMs, reason);
-      return;
-    }
+  /**
+   * The same for partitions of which both hold something, but only of windows that differ, and of large pairs only of ranges of
+   * fingerprints. Resolves with the partitions of which the owner now has all; another node fills the others.
+   */
+  async pushDiffering(extent: Extent, reason: CopyReason): Promise<readonly number[]> {
     const { state, counters } = this.#context;
-    const digests = await this.#digests(scope);
-    const answer = await this.#ask(compareQuestion, { scope, ranges: [allFingerprints], digests: [digests] });
-    const [windows = []] = answer.body.differing;
-    // The totals differed, all the windows are equal: one of the two counts wrong, or writes were on their way.
-    if (windows.length === 0 && !state.marks.hasPairs(scope.partition)) counters.disagreements++;
-    for (const windowStartMs of windows) await this.#pushWindow(scope, windowStartMs, reason);
-  }
-
-  async #pushWindow({ partition }: Scope, windowStartMs: number, reason: CopyReason): Promise<void> {
-    const scope = { partition, windowStartMs };
-    for (const range of await this.#differingRanges(scope)) {
-      for await (const payload of this.#context.state.store.scan(scope, range)) {
-        await this.#context.pacer.take(payload.bytes.length);
-        await this.#copy(payload, reason);
+    const own = await this.#digests(extent);
+    const differing = await this.#compare(extent, [{ range: extent.range, digests: own }]);
+    const whole = new Map<number, number[]>();
+    const large = new Map<number, number[]>();
+    const compared: number[] = [];
+    for (const [index, partition] of extent.partitions.entries()) {
+      const windows = differing[index];
+      if (!windows) continue;
+      compared.push(partition);
+      // The totals differed, all the windows are equal: one of the two counts wrong, or writes were on their way.
+      if (windows.length === 0 && !state.marks.hasPairs(partition)) counters.disagreements++;
+      const counts = new Map(own[index]?.map(({ windowStartMs, samplesCount }) => [windowStartMs, samplesCount]));
+      for (const windowStartMs of windows) {
+        const group = (counts.get(windowStartMs) ?? 0) > wholeSamplesMax ? large : whole;
+        group.set(windowStartMs, [...(group.get(windowStartMs) ?? []), partition]);
       }
     }
+    for (const run of runsOf(whole)) await this.push({ ...run, range: extent.range }, reason);
+    const refused = new Set<number>();
+    for (const [startMs, partitions] of large) {
+      const left = await this.pushRanges(Uint32Array.from(partitions), startMs, reason);
+      for (const partition of partitions) if (!left.includes(partition)) refused.add(partition);
+    }
+    return compared.filter((partition) => !refused.has(partition));
   }
 
-  async #differingRanges(scope: Scope): Promise<FingerprintRange[]> {
-    const ranges = split(allFingerprints);
-    const own = await Promise.all(ranges.map((range) => this.#context.state.store.digests(scope, range)));
-    const { differing } = (await this.#ask(compareQuestion, { scope, ranges, digests: own })).body;
-    return ranges.filter((_, index) => (differing[index]?.length ?? 0) > 0);
+  /** Sends those ranges of fingerprints that differ in one window. Resolves as `pushDiffering`. */
+  async pushRanges(partitions: Uint32Array, startMs: number, reason: CopyReason): Promise<readonly number[]> {
+    const window = { partitions, startMs, endMs: startMs + windowMs };
+    const ranges = await Promise.all(
+      split(allFingerprints).map(async (range) => ({ range, digests: await this.#digests({ ...window, range }) })),
+    );
+    const differing = await this.#compare(window, ranges);
+    for (const [rangeIndex, { range }] of ranges.entries()) {
+      const asked = partitions.filter(
+        (_, index) => (differing[rangeIndex * partitions.length + index]?.length ?? 0) > 0,
+      );
+      if (asked.length > 0) await this.push({ ...window, partitions: asked, range }, reason);
+    }
+    return [...partitions].filter((_, index) => ranges.every((__, at) => differing[at * partitions.length + index]));
   }
 
-  /** Digests without windows that are past retention: nobody compares those. */
-  async #digests(scope: Scope): Promise<WindowDigest[]> {
-    const { store, decisions } = this.#context.state;
-    const digests = await store.digests(scope, allFingerprints);
-    return digests.filter(({ windowStartMs }) => decisions.isCompared(this.#context.state.isExpired(windowStartMs)));
+  /** For each range, and in it for each partition, the windows that differ; undefined where another node fills it. */
+  async #compare(
+    { partitions, startMs, endMs }: Omit<Extent, 'range'>,
+    ranges: readonly { readonly range: FingerprintRange; readonly digests: readonly WindowDigest[][] }[],
+  ): Promise<readonly (readonly number[] | undefined)[]> {
+    const asked = ranges.flatMap(({ range, digests }) =>
+      Array.from(partitions, (partition, index) => ({ partition, range, digests: digests[index] ?? [] })),
+    );
+    const fromMs = Number.isFinite(startMs) ? startMs : undefined;
+    const toMs = Number.isFinite(endMs) ? endMs : undefined;
+    const differing: (readonly number[] | undefined)[] = [];
+    for (const some of inQuestions(asked)) {
+      differing.push(...(await this.#ask(compareQuestion, { fromMs, toMs, asked: some })).body.differing);
+    }
+    return differing;
+  }
+
+  /** Own digests without windows that are past retention: nobody compares those. */
+  async #digests(extent: Extent): Promise<WindowDigest[][]> {
+    const { state } = this.#context;
+    const isCompared = ({ windowStartMs }: WindowDigest): boolean =>
+      state.decisions.isCompared(state.isExpired(windowStartMs));
+    return (await state.store.digests(extent)).map((windows) => windows.filter(isCompared));
   }
 
   async #copy(payload: SamplesPayload, reason: CopyReason): Promise<void> {

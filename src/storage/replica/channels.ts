@@ -18,7 +18,7 @@ import type { Served } from '../protocol.ts';
 import type { AnswerSelection } from '../answers/answer-reader.ts';
 import type { ReadSegment } from '../answers/segment-ranges.ts';
 import type { Digest } from './digest-totals.ts';
-import type { FingerprintRange, PairScope, WindowDigest } from './pair-reader.ts';
+import type { Extent, WindowDigest } from './pair-reader.ts';
 import type { ReplicaKeeper, ReplicaLane, ReplicaReader } from './replica-store.ts';
 
 interface OfWrite {
@@ -59,11 +59,6 @@ type ListenerMethods = {
   readonly mayAbandon: (argument: Record<string, never>) => boolean;
 };
 
-interface OfScope {
-  readonly scope: PairScope;
-  readonly range: FingerprintRange;
-}
-
 interface OfPartitions {
   readonly partitions: Uint32Array;
   readonly startMs: number;
@@ -71,10 +66,9 @@ interface OfPartitions {
 }
 
 type ReaderMethods = {
-  readonly digests: (argument: OfScope) => WindowDigest[];
+  readonly digests: (extent: Extent) => WindowDigest[][];
   readonly digestsOf: (argument: OfPartitions) => Digest[];
-  readonly openScanMany: (argument: OfPartitions) => { readonly scanId: number };
-  readonly openScan: (argument: OfScope) => { readonly scanId: number };
+  readonly openScan: (extent: Extent) => { readonly scanId: number };
   /** Undefined at the end, which closes the scan. */
   readonly nextOfScan: (argument: { readonly scanId: number }) => SamplesForPeer | undefined;
   readonly closeScan: (argument: { readonly scanId: number }) => void;
@@ -181,12 +175,9 @@ export function serveReplicaReader(channel: Channel, reader: ReplicaReader): voi
   const scans = new OpenIterators<SamplesForPeer>();
   const reads = new OpenIterators<Uint8Array>();
   const handlers: Served<ReaderMethods> = {
-    digests: ({ scope, range }) => reader.digests(scope, range),
+    digests: (extent) => reader.digests(extent),
     digestsOf: ({ partitions, startMs, endMs }) => reader.digestsOf(partitions, startMs, endMs),
-    openScanMany: ({ partitions, startMs, endMs }) => ({
-      scanId: scans.open(reader.scanMany(partitions, startMs, endMs)),
-    }),
-    openScan: ({ scope, range }) => ({ scanId: scans.open(reader.scan(scope, range)) }),
+    openScan: (extent) => ({ scanId: scans.open(reader.scan(extent)) }),
     nextOfScan: async ({ scanId }) => {
       const samples = await scans.next(scanId);
       return new Transferred(samples, samples ? [samples.bytes.buffer] : []);
@@ -205,23 +196,21 @@ export function serveReplicaReader(channel: Channel, reader: ReplicaReader): voi
 
 export function connectReplicaReader(channel: Channel): ReplicaReader {
   const peer = new RpcPeer<ReaderMethods>(channel);
-  async function* drawScan(open: () => Promise<{ readonly scanId: number }>): AsyncGenerator<SamplesForPeer> {
-    const { scanId } = await open();
-    try {
-      for (;;) {
-        const samples = await peer.call('nextOfScan', { scanId });
-        if (!samples) return;
-        yield samples;
-      }
-    } finally {
-      peer.notify('closeScan', { scanId });
-    }
-  }
   return {
-    digests: (scope, range) => peer.call('digests', { scope, range }),
+    digests: (extent) => peer.call('digests', extent),
     digestsOf: (partitions, startMs, endMs) => peer.call('digestsOf', { partitions, startMs, endMs }),
-    scan: (scope, range) => drawScan(() => peer.call('openScan', { scope, range })),
-    scanMany: (partitions, startMs, endMs) => drawScan(() => peer.call('openScanMany', { partitions, startMs, endMs })),
+    async *scan(extent: Extent) {
+      const { scanId } = await peer.call('openScan', extent);
+      try {
+        for (;;) {
+          const samples = await peer.call('nextOfScan', { scanId });
+          if (!samples) return;
+          yield samples;
+        }
+      } finally {
+        peer.notify('closeScan', { scanId });
+      }
+    },
     heldPartitions: () => peer.call('heldPartitions', {}),
     async *read(selection: AnswerSelection, segments: readonly ReadSegment[]) {
       const { readId } = await peer.call('openRead', { selection, segments });

@@ -2,12 +2,13 @@
 // every sample once, without what is deleted. Digests are worked out from what is read, not added up from those in parts:
 // those count what lies in two parts twice (docs/formats/digests.md). A few series lie in a partition, so that this is cheap.
 // Everything that is answered is on disk: a digest confirms.
+import { present } from '../../base/index.ts';
 import type { SamplesForPeer } from '../contracts.ts';
 import { SampleBuffer } from '../../model/index.ts';
 import { SeriesRecordWriter } from '../log/series-record.ts';
 import { AnswerReader, type AnswerSelection, type FragmentEvaluator } from '../answers/answer-reader.ts';
 import type { ReadSegment } from '../answers/segment-ranges.ts';
-import type { TimeInterval } from '../part/index.ts';
+import { partitionOf } from '../part/index.ts';
 import { windowWidthsMs } from '../windows.ts';
 import type { ReplicaSeries } from '../reader/merged-series.ts';
 import type { Reader } from '../reader/reader.ts';
@@ -16,16 +17,18 @@ import type { ScannedSeries } from '../protocol.ts';
 import { type Digest, digestTotals } from './digest-totals.ts';
 import { chunkPartitions, piecesOf } from './pieces.ts';
 
-/** One window of a partition, or (undefined) all of them. */
-export interface PairScope {
-  readonly partition: number;
-  readonly windowStartMs: number | undefined;
-}
-
 /** A closed range of the 32 bits (big-endian) behind the partition in a fingerprint: bytes 2 to 5. */
 export interface FingerprintRange {
   readonly first: number;
   readonly last: number;
+}
+
+/** These fingerprints of some partitions (ascending), in [startMs, endMs): bounds of windows, or infinite. */
+export interface Extent {
+  readonly partitions: Uint32Array;
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly range: FingerprintRange;
 }
 
 export interface WindowDigest {
@@ -39,7 +42,6 @@ const windowMs = windowWidthsMs[0] as number;
 /** Samples of a payload: about 64 KiB. */
 const payloadSamplesMax = 8192;
 const sumMask = (1n << 128n) - 1n;
-const allFingerprints: FingerprintRange = { first: 0, last: 0xffff_ffff };
 const unlimited: ReadControl = { check: () => undefined, addBytes: () => undefined };
 
 export class PairReader {
@@ -52,24 +54,20 @@ export class PairReader {
     this.#answers = new AnswerReader(reader, evaluate);
   }
 
-  /** Per window that holds anything, ascending. Throws STORAGE_REPLAYING, PART_CORRUPT, LOG_FAILED. */
-  async digests(scope: PairScope, range: FingerprintRange): Promise<WindowDigest[]> {
-    const found = new Map<number, { samplesCount: number; sum: bigint }>();
+  /** For each partition the windows that hold anything, ascending. Throws STORAGE_REPLAYING, PART_CORRUPT, LOG_FAILED. */
+  async digests(extent: Extent): Promise<WindowDigest[][]> {
+    const byPartition = new Map(Array.from(extent.partitions, (partition) => [partition, new WindowDigests()]));
     const samples = new SampleBuffer();
-    for await (const batch of this.#series(Uint32Array.of(scope.partition), timesOf(scope), range)) {
+    for await (const batch of this.#series(extent)) {
       for (const series of batch) {
         series.read(samples);
+        const found = present(byPartition.get(partitionOf(series.fingerprint)), 'a partition that was asked for');
         for (const { windowStartMs, from, to } of cutAtWindows(samples)) {
-          const digest = found.get(windowStartMs) ?? { samplesCount: 0, sum: 0n };
-          found.set(windowStartMs, digest);
-          digest.samplesCount += to - from;
-          digest.sum = (digest.sum + this.#reader.digestOf(series.fingerprint, samples, from, to)) & sumMask;
+          found.add(windowStartMs, to - from, this.#reader.digestOf(series.fingerprint, samples, from, to));
         }
       }
     }
-    return [...found]
-      .map(([windowStartMs, digest]) => ({ windowStartMs, ...digest }))
-      .sort((a, b) => a.windowStartMs - b.windowStartMs);
+    return Array.from(byPartition.values(), (found) => found.sorted());
   }
 
   /** One digest for each of these partitions (ascending) over [startMs, endMs), bounds of windows or infinite. */
@@ -78,13 +76,8 @@ export class PairReader {
   }
 
   /** The samples in payloads of a bounded size; the next one is worked out when it is asked for. Errors as `digests`. */
-  scan(scope: PairScope, range: FingerprintRange): AsyncGenerator<SamplesForPeer, void, undefined> {
-    return this.#payloads(this.#series(Uint32Array.of(scope.partition), timesOf(scope), range));
-  }
-
-  /** The same of [startMs, endMs) of several partitions. */
-  scanMany(partitions: Uint32Array, startMs: number, endMs: number): AsyncGenerator<SamplesForPeer, void, undefined> {
-    return this.#payloads(this.#series(partitions, { startMs, endMs: endMs - 1 }, allFingerprints));
+  scan(extent: Extent): AsyncGenerator<SamplesForPeer, void, undefined> {
+    return this.#payloads(this.#series(extent));
   }
 
   async *#payloads(batches: AsyncIterable<readonly ReplicaSeries[]>): AsyncGenerator<SamplesForPeer, void, undefined> {
@@ -125,18 +118,14 @@ export class PairReader {
   }
 
   /** The series of some partitions, chunk by chunk, each a piece of time after another. They may be read until the next. */
-  async *#series(
-    partitions: Uint32Array,
-    times: TimeInterval,
-    range: FingerprintRange,
-  ): AsyncGenerator<ReplicaSeries[], void, undefined> {
+  async *#series({ partitions, startMs, endMs, range }: Extent): AsyncGenerator<ReplicaSeries[], void, undefined> {
     for (let from = 0; from < partitions.length;) {
       // A session for each: whoever takes the series may be slow, and a session keeps memory of the head from being freed.
       const session = this.#reader.openSession();
       try {
         const chunk = partitions.subarray(from, from + chunkPartitions(await session.seriesCountMax()));
         from += chunk.length;
-        for (const piece of await piecesOf(session, times)) {
+        for (const piece of await piecesOf(session, { startMs, endMs: endMs - 1 })) {
           const selected = await session.selectPartitions(chunk, piece, unlimited);
           // The snapshot shows nothing newer than this.
           if (session.hasReadHead) await this.#reader.lane.call('sync', {});
@@ -150,9 +139,22 @@ export class PairReader {
   }
 }
 
-function timesOf({ windowStartMs }: PairScope): TimeInterval {
-  if (windowStartMs === undefined) return { startMs: Number.NEGATIVE_INFINITY, endMs: Number.POSITIVE_INFINITY };
-  return { startMs: windowStartMs, endMs: windowStartMs + windowMs - 1 };
+/** Digests of one partition as they add up. */
+class WindowDigests {
+  readonly #byWindow = new Map<number, { samplesCount: number; sum: bigint }>();
+
+  add(windowStartMs: number, samplesCount: number, sum: bigint): void {
+    const digest = this.#byWindow.get(windowStartMs) ?? { samplesCount: 0, sum: 0n };
+    this.#byWindow.set(windowStartMs, digest);
+    digest.samplesCount += samplesCount;
+    digest.sum = (digest.sum + sum) & sumMask;
+  }
+
+  sorted(): WindowDigest[] {
+    return [...this.#byWindow]
+      .map(([windowStartMs, digest]) => ({ windowStartMs, ...digest }))
+      .sort((a, b) => a.windowStartMs - b.windowStartMs);
+  }
 }
 
 function isWithin(fingerprint: Uint8Array, { first, last }: FingerprintRange): boolean {

@@ -19,7 +19,7 @@ import type {
 import type { AnswerSelection } from '../answers/answer-reader.ts';
 import type { ReadSegment } from '../answers/segment-ranges.ts';
 import type { Digest } from './digest-totals.ts';
-import type { FingerprintRange, PairScope, WindowDigest } from './pair-reader.ts';
+import type { Extent, WindowDigest } from './pair-reader.ts';
 
 type Eventually<Result> = Result | Promise<Result>;
 
@@ -47,10 +47,9 @@ export interface ReplicaKeeper {
 }
 
 export interface ReplicaReader {
-  digests(scope: PairScope, range: FingerprintRange): Promise<WindowDigest[]>;
+  digests(extent: Extent): Promise<WindowDigest[][]>;
   digestsOf(partitions: Uint32Array, startMs: number, endMs: number): Promise<Digest[]>;
-  scan(scope: PairScope, range: FingerprintRange): AsyncIterable<SamplesForPeer>;
-  scanMany(partitions: Uint32Array, startMs: number, endMs: number): AsyncIterable<SamplesForPeer>;
+  scan(extent: Extent): AsyncIterable<SamplesForPeer>;
   heldPartitions(): Promise<Uint32Array>;
   read(selection: AnswerSelection, segments: readonly ReadSegment[]): AsyncIterable<Uint8Array>;
 }
@@ -166,21 +165,17 @@ export class ReplicaStore {
     return refusing(() => this.#options.lane.register(definitions));
   }
 
-  digests(scope: PairScope, range: FingerprintRange): Promise<WindowDigest[]> {
-    return refusing(() => this.#options.reader.digests(scope, range));
+  digests(extent: Extent): Promise<WindowDigest[][]> {
+    return refusing(() => this.#options.reader.digests(extent));
   }
 
-  scan(scope: PairScope, range: FingerprintRange): AsyncIterable<SamplesForPeer> {
-    return this.#options.reader.scan(scope, range);
+  scan(extent: Extent): AsyncIterable<SamplesForPeer> {
+    return this.#options.reader.scan(extent);
   }
 
   /** One digest for each partition (ascending), over the windows from `startMs` to before `endMs`. */
   digestsOf(partitions: Uint32Array, startMs: number, endMs: number): Promise<Digest[]> {
     return refusing(() => this.#options.reader.digestsOf(partitions, startMs, endMs));
-  }
-
-  scanMany(partitions: Uint32Array, startMs: number, endMs: number): AsyncIterable<SamplesForPeer> {
-    return this.#options.reader.scanMany(partitions, startMs, endMs);
   }
 
   heldPartitions(): Promise<Uint32Array> {
