@@ -17,6 +17,8 @@ interface Play {
   frames(from: NodeName, attempt: number): readonly (Uint8Array | Error)[];
   /** Whether what was planned holds to the end. */
   isKept?(attempt: number): boolean;
+  /** Whether a plan without those is complete; it always says which attempt it was of. */
+  isComplete?(excluded: readonly NodeName[]): boolean;
 }
 
 class Host implements ReadHost {
@@ -41,7 +43,7 @@ class Host implements ReadHost {
       shares: this.#play.shares[Math.min(attempt, this.#play.shares.length - 1)] ?? [],
       dropsCounts: new Map(),
       viewHash: '',
-      warnings: [`attempt ${attempt}`],
+      warnings: this.#play.isComplete?.([...excluded.keys()]) ? [] : [`attempt ${attempt}`],
       counters: {} as PlannedRead['counters'],
       demandUnchanged: () => {
         if (this.#play.isKept?.(attempt) === false) throw new PlanStale();
@@ -133,10 +135,31 @@ test('a node that fails is done without, and what it gave is forgotten with a ne
   const host = new Host({
     shares: [[share('a'), share('b')], [share('b')]],
     frames: (from, attempt) => (from === 'a' ? [new PlanStale('a', 'broken')] : [frame(attempt)]),
+    isComplete: (excluded) => excluded.length < 2,
   });
   const seen = await drain(new ClusterReadStream(host, 1000));
-  assert.deepEqual(seen.slice(seen.lastIndexOf('plan')), ['plan', 'b 1', 'attempt 1']);
+  assert.deepEqual(seen.slice(seen.lastIndexOf('plan')), ['plan', 'b 1']);
   assert.deepEqual(host.excluded, ['', 'a']);
+});
+
+test('before an answer does without more than it may, those that failed are asked once more', async () => {
+  const shares = [share('a'), share('b'), share('c')];
+  const broken = (from: NodeName): Error[] => [new PlanStale(from, 'the connection has ended')];
+  const passing = new Host({
+    shares: [shares, shares.slice(1), [], shares],
+    frames: (from, attempt) => (from === 'c' || attempt > 2 ? [frame(attempt)] : broken(from)),
+    isComplete: (excluded) => excluded.length < 2,
+  });
+  const seen = await drain(new ClusterReadStream(passing, 1000));
+  assert.deepEqual(seen.slice(seen.lastIndexOf('plan')), ['plan', 'a 3', 'b 3', 'c 3']);
+  assert.deepEqual(passing.excluded, ['', 'a', 'a,b', '']);
+
+  const lasting = new Host({
+    shares: [shares, shares.slice(1), [], shares, shares.slice(1), [share('c')]],
+    frames: (from) => (from === 'c' ? [frame(9)] : broken(from)),
+    isComplete: (excluded) => excluded.length < 2,
+  });
+  assert.deepEqual((await drain(new ClusterReadStream(lasting, 1000))).slice(-3), ['plan', 'c 9', 'attempt 5']);
 });
 
 test('the end vouches for the own share too: where it may have changed all is read again', async () => {

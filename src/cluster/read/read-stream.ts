@@ -170,10 +170,21 @@ export class ClusterReadStream implements ReadStream {
 
   async #run(): Promise<void> {
     const excluded = new Map<NodeName, string>();
+    const forgiven = new Set<NodeName>();
     for (let attempt = 0; attempt < attemptsMax && !this.#failure; attempt++) {
       try {
-        await this.#attempt(excluded);
-        return;
+        const planned = await this.#host.plan(excluded);
+        // Connections end after a cut, or where a peer was silent: before an answer is given up, those are asked on new ones.
+        const failedOnce =
+          planned.warnings.length === 0 ? [] : [...excluded.keys()].filter((name) => !forgiven.has(name));
+        if (failedOnce.length === 0) {
+          await this.#attempt(planned);
+          return;
+        }
+        for (const name of failedOnce) {
+          forgiven.add(name);
+          excluded.delete(name);
+        }
       } catch (error) {
         if (!(error instanceof PlanStale)) throw error;
         this.#host.noteStale(error);
@@ -184,8 +195,7 @@ export class ClusterReadStream implements ReadStream {
     throw new TimbalaError('READ_UNSETTLED', `the cluster changed during each of ${attemptsMax} attempts; ask again`);
   }
 
-  async #attempt(excluded: Excluded): Promise<void> {
-    const planned = await this.#host.plan(excluded);
+  async #attempt(planned: PlannedRead): Promise<void> {
     if (this.#failure) return;
     const abort = new AbortController();
     const signal = AbortSignal.any([this.#abort.signal, abort.signal]);
