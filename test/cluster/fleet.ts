@@ -36,6 +36,8 @@ export class FleetNode {
   epoch = 0;
   /** Since it was first ready, until it has left. */
   isMember = false;
+  /** It takes writes until it has left, which may be before the test knows. */
+  isLeaving = false;
   #condition: Condition = 'out';
   #process: ServerProcess | undefined;
   readonly #peers: readonly string[];
@@ -163,6 +165,7 @@ export class FleetNode {
   }
 
   decommission(): Promise<void> {
+    this.isLeaving = true;
     return this.#post('/api/v1/admin/cluster/decommission');
   }
 }
