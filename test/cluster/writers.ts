@@ -128,7 +128,8 @@ export class Writer {
           return;
         }
         const hasLeft = node.isLeaving && failure.includes('is left; send it to another node');
-        if (!isPromised || hasLeft || node.epoch !== epoch || this.#journal.stalls.since(startedMs)) this.#journal.excused();
+        if (!isPromised || hasLeft || node.epoch !== epoch || this.#journal.stalls.since(startedMs))
+          this.#journal.excused();
         else this.#journal.violated(`write at ${node.name} failed after ${Math.round(tookMs)} ms: ${failure}`);
       }
       await sleep(retryPauseMs);
