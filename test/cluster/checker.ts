@@ -234,7 +234,8 @@ export class Checker {
       }
       this.checkedCount += (end - from) * writer.options.seriesPerStep;
     } catch (error) {
-      if (node.epoch !== epoch || this.#journal.stalls.since(startedMs)) this.#journal.excused();
+      const hasLeft = node.isLeaving && String(error).includes('READ_NOT_MEMBER');
+      if (hasLeft || node.epoch !== epoch || this.#journal.stalls.since(startedMs)) this.#journal.excused();
       else this.#journal.violated(`${where}: ${String(error)}`);
     }
   }
