@@ -16,7 +16,7 @@ import { compareCopies } from '../test/cluster/copies.ts';
 
 const nodesCount = 5;
 const copiesCount = 3;
-const seriesCount = 9000;
+const seriesCount = 30_000;
 const scrapeIntervalMs = 15 * secondMs;
 const historyMs = 6 * hourMs;
 const requestsPerSecond = 20;
@@ -161,7 +161,7 @@ function rowsOf({ moved, movedBytes, activeMs, doneMs, before, during }: Growth,
     row('bytes that moved', 'MB', movedBytes / million),
     row('share of the history that the sixth holds', '%', (100 * held.bySixth) / held.copies),
     row('moved, against what the sixth holds', '×', moved / held.bySixth),
-    row('moved, against a sixth', '×', (moved / held.copies) * (nodesCount + 1)),
+    row('moved beyond a sixth', '%', 100 * ((moved / held.copies) * (nodesCount + 1) - 1)),
     row('copies that are not as they should be, afterwards', '', held.problemsCount),
     row('active after', 's', activeMs / secondMs),
     row('all moved, and the rest dropped, after', 's', (doneMs ?? Number.NaN) / secondMs),
