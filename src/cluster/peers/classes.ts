@@ -55,10 +55,13 @@ export const classLimits: Readonly<Record<ConnectionClass, ClassLimits>> = {
   },
   read: {
     windowBytes: 16 * mib,
-    queuedBytesMax: 4 * mib,
+    // Questions that say what is known of 100,000 series are of 3 MiB, and who is refused is done without.
+    queuedBytesMax: 64 * mib,
     answersBytesMax: 16 * mib,
     requestsMax: 256,
-    workMax: 16,
+    // More than the queries of one node ask at a time (20, four fragments each): those that wait for a place to read would
+    // otherwise keep those from going on that have one.
+    workMax: 96,
     creditWaitMsMax: undefined,
   },
   background: {
