@@ -91,7 +91,7 @@ test('questions that say what is known of many series wait for each other', asyn
     return { kind, body: new Uint8Array(8) };
   };
   // Twenty queries of 100,000 series each.
-  const ask = (): Promise<PeerFrame> =>
+  const ask = (): Promise<unknown> =>
     a.peers.request('s', { kind: 'read', body: new Uint8Array(3 * mib) }, 20 * secondMs);
   await settled(world, ask());
   const answers = await settled(world, Promise.allSettled(Array.from({ length: 20 }, ask)));
