@@ -221,6 +221,11 @@ class StreamEnd implements NetworkStream {
     this.#carry((peer) => peer.end(undefined));
   }
 
+  /** The system takes everything here. */
+  get unsentBytes(): number {
+    return 0;
+  }
+
   certifies(): undefined {
     return undefined;
   }

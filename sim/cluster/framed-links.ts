@@ -130,6 +130,7 @@ function whileAlive(network: Network, endpoint: Endpoint): Network {
   const mutedStream = (stream: NetworkStream): NetworkStream => ({
     write: (bytes) => endpoint.isAlive && stream.write(bytes),
     close: () => endpoint.isAlive && stream.close(),
+    unsentBytes: 0,
     certifies: (host) => stream.certifies(host),
     abort: () => endpoint.isAlive && stream.abort(),
   });

@@ -3,11 +3,12 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, suite, test } from 'node:test';
 import type { NetworkStream, StreamHandlers } from '../ports/index.ts';
-import { NodeNetwork, type StreamSecurity } from './network.ts';
+import { handshakeMs, NodeNetwork, type StreamSecurity } from './network.ts';
 
 const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
 const directory = mkdtempSync(join(tmpdir(), 'timbala-tls-'));
@@ -81,6 +82,18 @@ suite('mutual TLS', { skip: hasOpenssl ? false : 'SKIPPED: no openssl' }, () => 
   test('knows of no certificate where there is none', async () => {
     const { certified } = await exchange(new NodeNetwork(), new NodeNetwork());
     assert.deepEqual(certified, new Set(['undefined']));
+  });
+
+  test('is not waited for for ever', async () => {
+    const network = await NodeNetwork.secured(certify('five'));
+    const listener = await network.listen({ host: '127.0.0.1', port: 0 }, () => assert.fail('nobody has come'));
+    const startMs = performance.now();
+    const silent = connect(listener.address.port, '127.0.0.1')
+      .on('error', () => undefined)
+      .resume();
+    await new Promise((resolve) => silent.once('close', resolve));
+    assert.ok(performance.now() - startMs < 2 * handshakeMs);
+    listener.close();
   });
 
   test('refuses plain streams, and certificates of another authority, on either side', async () => {

@@ -19,6 +19,13 @@ import type {
 /** Bursts of gossip outgrow the kernel's default, which is 212 KB on Linux. */
 const receiveBufferBytes = 2 * 1024 * 1024;
 
+/** So long a stream that was closed may take to send what was written; who takes none of it holds no socket for ever. */
+export const lingerMs = 5_000;
+/** Of streams to one listener; also of those whose TLS handshake has not ended, of which nobody else knows. */
+const acceptedMax = 2_048;
+/** A TLS handshake takes so long at most. */
+export const handshakeMs = 5_000;
+
 /** In PEM. Both sides of a stream must show a certificate that the authority has signed; for whom is asked by `certifies`. */
 export interface StreamSecurity {
   readonly key: string;
@@ -44,7 +51,12 @@ async function securedSockets({ key, certificate: cert, authority: ca }: StreamS
   return {
     // Peers are dialed by addresses; whether the certificate is the node's is judged when it has said its name.
     connect: ({ host, port }) => tls.connect({ ...common, host, port, checkServerIdentity: () => undefined }),
-    createServer: (onSocket) => tls.createServer({ ...common, requestCert: true, rejectUnauthorized: true }, onSocket),
+    createServer: (onSocket) => {
+      const mutual = { requestCert: true, rejectUnauthorized: true, handshakeTimeout: handshakeMs };
+      const server = tls.createServer({ ...common, ...mutual }, onSocket);
+      // Node reports a handshake that takes too long, and leaves its socket open.
+      return server.on('tlsClientError', (_error, socket) => socket.destroy());
+    },
   };
 }
 
@@ -97,7 +109,7 @@ class TcpStream implements NetworkStream {
     const end = (): void => {
       if (this.#isClosed) return;
       this.#isClosed = true;
-      this.#socket.destroySoon();
+      this.#endSoon();
       handlers.onEnd(failure);
     };
     this.#socket.on('end', end);
@@ -118,7 +130,20 @@ class TcpStream implements NetworkStream {
     if (this.#isClosed) return;
     this.#isClosed = true;
     if (this.#socket.connecting) this.#socket.destroy();
-    else this.#socket.destroySoon();
+    else this.#endSoon();
+  }
+
+  /** Sends what was written, but does not wait for ever until the other side takes it. */
+  #endSoon(): void {
+    this.#socket.destroySoon();
+    if (this.#socket.destroyed) return;
+    const timer = setTimeout(() => this.#socket.destroy(), lingerMs);
+    timer.unref();
+    this.#socket.once('close', () => clearTimeout(timer));
+  }
+
+  get unsentBytes(): number {
+    return this.#socket.writableLength;
   }
 
   certifies(host: string): boolean | undefined {
@@ -172,6 +197,7 @@ export class NodeNetwork implements Network {
       const from = { host: plainHost(socket.remoteAddress ?? ''), port: socket.remotePort ?? 0 };
       stream.attach(onStream(stream, from));
     });
+    server.maxConnections = acceptedMax;
     try {
       server.listen(address.port, address.host);
       await once(server, 'listening');

@@ -35,7 +35,9 @@ export interface NetworkStream {
   certifies(host: string): boolean | undefined;
   /** Sends bytes, queued until the stream is open. They must not change afterwards. */
   write(bytes: Uint8Array): void;
-  /** Sends what was written, then ends both directions; no handler is called any more. */
+  /** Bytes that were written and that the system has not taken: more and more, where the other side does not read. */
+  readonly unsentBytes: number;
+  /** Sends what was written, as far as it is taken soon, then ends both directions; no handler is called any more. */
   close(): void;
   /** As `close`, but drops what has not been sent: for a stream whose other side does not take it. */
   abort(): void;

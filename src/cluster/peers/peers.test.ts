@@ -483,6 +483,7 @@ suite('openings', () => {
               write: (bytes) => stream.write(bytes),
               close: () => stream.close(),
               abort: () => stream.abort(),
+              unsentBytes: 0,
               certifies: (host) => host === certifiedHost,
             },
             from,
