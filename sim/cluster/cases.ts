@@ -1,10 +1,10 @@
 // Courses of events that random ones hit too rarely, each written down step by step for one partition of four nodes. They end
 // in a query that has to be right; with the bug for which a case was made (mutants.ts) it is not.
 import { minuteMs, secondMs } from '../../src/base/index.ts';
-import type { ClusterNode, NodeName } from '../../src/cluster/index.ts';
+import { type ClusterNode, type NodeName, windowMs } from '../../src/cluster/index.ts';
 import type { Violation } from './checker.ts';
 import { type Plant, SimCluster } from './cluster.ts';
-import { partitionOf, type Sample } from './data.ts';
+import { partitionOf, partitionsCount, type Sample } from './data.ts';
 import { matchersOf } from './model-store.ts';
 
 const series = 0;
@@ -248,6 +248,7 @@ export const setBackToSnapshot: Case = async (seed, plant) => {
 export const lossHeardWhileReplaying: Case = async (seed, plant) => {
   const stage = await Stage.set(seed, plant, 4);
   const { cluster } = stage;
+  cluster.replaysFirst = false;
   const [a, b, c, holder] = [stage.owner(0), stage.owner(1), stage.owner(2), stage.other()];
   // Marks are saved; that of the sample stands in the log only.
   cluster.machines.get(a)?.process?.store.flush();
@@ -273,6 +274,54 @@ export const lossHeardWhileReplaying: Case = async (seed, plant) => {
   return stage.end();
 };
 
+/** The log that marks what the third owner lacks is written to parts at the first restart; the second finds no log. */
+export const restartedTwice: Case = async (seed, plant) => {
+  const stage = await Stage.set(seed, plant, 3);
+  const { cluster } = stage;
+  const [a, b, c] = [stage.owner(0), stage.owner(1), stage.owner(2)];
+  cluster.replaysFirst = true;
+  // Else all that is held would be marked at the next start.
+  for (const name of [a, b]) cluster.machines.get(name)?.process?.store.flush();
+  stage.split(c);
+  stage.write(a, cluster.newSample(series));
+  await stage.pass(2 * secondMs);
+  for (let restart = 0; restart < 2; restart++) {
+    for (const name of [a, b]) {
+      cluster.crash(name);
+      cluster.start(name, [c]);
+    }
+    await stage.pass(6 * secondMs);
+  }
+  cluster.network.heal();
+  await stage.read(c);
+  return stage.end();
+};
+
+/** While a node reads its marks from disk, samples come that it marks, and another record that makes it save marks. */
+export const heardWhileLoading: Case = async (seed, plant) => {
+  const stage = await Stage.set(seed, plant, 3);
+  const { cluster } = stage;
+  const [a, b, c] = [stage.owner(0), stage.owner(1), stage.owner(2)];
+  stage.split(c);
+  stage.write(a, cluster.newSample(series));
+  await stage.pass(2 * secondMs);
+  cluster.machines.get(b)?.process?.store.flush();
+  cluster.crash(b);
+  const disks = { a: cluster.machines.get(a)?.disk, b: cluster.machines.get(b)?.disk };
+  if (disks.b) disks.b.loadMs = 3 * secondMs;
+  cluster.replaysFirst = true;
+  cluster.start(b, [a]);
+  await stage.pass(7 * secondMs);
+  stage.write(a, cluster.newSample(series + partitionsCount));
+  // Changes the record, but nothing of the view under which marks were saved.
+  if (disks.a) disks.a.sizeFloorMs = windowMs;
+  await stage.pass(10 * secondMs);
+  cluster.network.heal();
+  stage.split(a);
+  await stage.read(c);
+  return stage.end();
+};
+
 export const cases: Readonly<Record<string, Case>> = {
   retriedThenPowerLost,
   copiedThenWritten,
@@ -283,4 +332,6 @@ export const cases: Readonly<Record<string, Case>> = {
   retriedWhileAway,
   setBackToSnapshot,
   lossHeardWhileReplaying,
+  restartedTwice,
+  heardWhileLoading,
 };

@@ -1,6 +1,6 @@
 // A simulated cluster: machines with disks that survive crashes, processes that do not, clients that write and query, and
 // the faults between them. `scenario.ts` decides what happens when.
-import { dayMs, hourMs, minuteMs, SeededRandom } from '../../src/base/index.ts';
+import { dayMs, hourMs, minuteMs, SeededRandom, TimbalaError } from '../../src/base/index.ts';
 import {
   ClusterNode,
   ClusterRecord,
@@ -57,6 +57,7 @@ export const simTiming: Partial<ClusterTiming> = {
   copyDeadlineMs: 1000,
   recordIntervalMs: 700,
   repairIntervalMs: 150,
+  repairPatienceMs: 300,
   repairBackoffMs: 2000,
   leaseMs: 3000,
   dropIntervalMs: 900,
@@ -113,6 +114,8 @@ export class SimCluster {
   retentionMs = 0;
   /** What lies before some nodes have no room for: it may be gone. */
   floorMs = Number.NEGATIVE_INFINITY;
+  /** Whether nodes take part only when their log is replayed, as the server has it; undefined: some do. */
+  replaysFirst: boolean | undefined;
   /** For processes that start from now on. */
   auditPeriodMs = dayMs;
   /** Stores that were lost, by wiping or removal. */
@@ -175,7 +178,12 @@ export class SimCluster {
     };
     const random = new SimRandom(this.#seed * 7919 + ++this.#storesCount);
     const options = { name, address: name, zone: '', weight: 1000, peers, partitionsCount, place };
+    const replaysFirst = this.replaysFirst ?? this.random.below(2) === 0;
+    links.onRequest = async () => {
+      throw new TimbalaError('PEER_STARTING', `${name} reads its log`);
+    };
     const look = async (): Promise<void> => {
+      if (replaysFirst) await store.ready();
       try {
         process.node = await ClusterNode.start(
           {

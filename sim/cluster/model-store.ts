@@ -43,6 +43,8 @@ export interface StoreBugs {
   /** Deletes take away what is there, and let in what comes later. */
   readonly forgetsDeletes?: boolean;
   readonly ignoresDictionaries?: boolean;
+  /** Log that was replayed is cut without asking for the marks that it implies. */
+  readonly cutsUnasked?: boolean;
 }
 
 /** What a machine's disk holds: survives crashes, not wipes. */
@@ -60,6 +62,8 @@ export class ModelDisk {
   /** Where the windows begin that still fit the limit in bytes. */
   sizeFloorMs = Number.NEGATIVE_INFINITY;
   syncMsMax = 10;
+  /** How long each durable state takes to be read. */
+  loadMs = 0;
 
   constructor(storeId: string) {
     this.storeId = storeId;
@@ -97,7 +101,8 @@ export class ModelStore implements LocalStore {
   readonly disk: ModelDisk;
   isReady = false;
   isBusy = false;
-  onLogCut: (() => Uint8Array) | undefined;
+  #onLogCut: (() => Uint8Array) | undefined;
+  #ready: Promise<Float64Array> | undefined;
   /** Told of every sample copied in: the checker looks for what should not travel any more. */
   onCopied: ((sample: Sample) => void) | undefined;
   /** Told when the protocols find that this directory is not what it was. */
@@ -131,11 +136,13 @@ export class ModelStore implements LocalStore {
   }
 
   ready(): Promise<Float64Array> {
-    return this.#after(this.#replayMs, () => {
+    return (this.#ready ??= this.#after(this.#replayMs, () => {
       this.isReady = true;
       this.recoveredPosition = this.disk.position;
-      return Float64Array.from(this.disk.logPairs);
-    });
+      const pairs = Float64Array.from(this.disk.logPairs);
+      if (this.#bugs.cutsUnasked) this.disk.logPairs.clear();
+      return pairs;
+    }));
   }
 
   /** Resolves later, unless the machine has crashed by then: nothing of it goes on. */
@@ -278,10 +285,20 @@ export class ModelStore implements LocalStore {
     this.#pending = [];
   }
 
+  get onLogCut(): (() => Uint8Array) | undefined {
+    return this.#onLogCut;
+  }
+
+  /** What was replayed is written to parts at once, mostly: its log then waits only for somebody who knows the marks. */
+  set onLogCut(onLogCut: (() => Uint8Array) | undefined) {
+    this.#onLogCut = onLogCut;
+    if (onLogCut && this.#world.random.below(4) > 0) void this.ready().then(() => this.flush());
+  }
+
   /** Parts are written and log is cut. */
   flush(): void {
-    if (!this.onLogCut || !this.isReady) return;
-    this.disk.states.set('marks', this.onLogCut());
+    if (!this.#onLogCut || !this.isReady) return;
+    this.disk.states.set('marks', this.#onLogCut());
     this.disk.logPairs.clear();
   }
 
@@ -407,8 +424,8 @@ export class ModelStore implements LocalStore {
     });
   }
 
-  async loadState(name: StateName): Promise<Uint8Array | undefined> {
-    return this.disk.states.get(name);
+  loadState(name: StateName): Promise<Uint8Array | undefined> {
+    return this.#after(this.disk.loadMs, () => this.disk.states.get(name));
   }
 }
 

@@ -9,6 +9,7 @@ import {
   joinedAcrossSplit,
   leftWithOneOwner,
   removedThenWrites,
+  restartedTwice,
   retriedThenPowerLost,
   retriedWhileAway,
   setBackToSnapshot,
@@ -54,6 +55,7 @@ export interface Mutant extends Plant {
 export const mutants: Readonly<Record<string, Mutant>> = {
   'an ack before sync': { case: retriedThenPowerLost, store: { acksBeforeSync: true } },
   'a duplicate acked before sync': { case: retriedThenPowerLost, store: { acksDuplicatesBeforeSync: true } },
+  'log cut before its marks are saved': { case: restartedTwice, store: { cutsUnasked: true } },
   'a dropped hint': { decisions: { mayDrop: (isOwner) => !isOwner } },
   'a wrong merge order': { store: { prefersLastArrived: true } },
   'an XOR digest': { case: retriedWhileAway, store: { digestsByXor: true } },

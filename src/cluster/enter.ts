@@ -10,7 +10,7 @@ import { errorMessage, TimbalaError } from '../base/index.ts';
 import { Candidacy } from './candidacy.ts';
 import type { LocalStore, NodeName, PeerLinks, StoreId } from './contracts.ts';
 import { answerWithoutCluster, introduce } from './exchange.ts';
-import type { ClusterNodeOptions, ClusterPorts } from './node.ts';
+import type { ClusterNodeOptions, ClusterPorts } from './options.ts';
 import { acksAlone, ClusterRecord, type Member, soleActive } from './record/index.ts';
 import type { ClusterTiming } from './timing.ts';
 
@@ -41,7 +41,7 @@ export async function recordAtStart(
   const own = saved && ClusterRecord.decode(saved);
   if (own && isKnown(own, options.name, store.id)) {
     const other = await otherCluster(own, options, ports, timing);
-    if (!other) return own;
+    if (!other) return readdressed(own, options, store);
     const holdsNothing = await isEmptyStore(store);
     const isEmpty = holdsNothing && own.entries.length === 1;
     if (!isEmpty) {
@@ -49,7 +49,7 @@ export async function recordAtStart(
         reason: `a peer is of cluster ${other.clusterId}, this node of ${own.clusterId}: they stay apart`,
         remedy: 'take the peer out of --peers; or, to join its cluster, start with an empty data directory',
       });
-      return own;
+      return readdressed(own, options, store);
     }
     log.info('cluster-yielded', { from: own.clusterId, to: other.clusterId });
     return save(store, joined(other, options, store.id, holdsNothing));
@@ -66,6 +66,17 @@ async function isEmptyStore(store: LocalStore): Promise<boolean> {
 async function save(store: LocalStore, record: ClusterRecord): Promise<ClusterRecord> {
   await store.saveState('record', record.encode());
   return record;
+}
+
+/** Name, zone and weight are settled at joining; where the node listens is not. */
+async function readdressed(
+  own: ClusterRecord,
+  { name, address }: ClusterNodeOptions,
+  store: LocalStore,
+): Promise<ClusterRecord> {
+  const self = own.member(name);
+  if (self?.store !== store.id || self.address === address) return own;
+  return save(store, own.withOwn(name, { address }));
 }
 
 function isKnown(record: ClusterRecord, name: NodeName, store: string): boolean {

@@ -18,7 +18,8 @@ export {
   type NodeMetadata,
   type NodeState,
 } from './membership/index.ts';
-export { type ClusterCounters, ClusterNode, type ClusterNodeOptions, type ClusterPorts } from './node.ts';
+export { type ClusterCounters, ClusterNode } from './node.ts';
+export type { ClusterNodeOptions, ClusterPorts } from './options.ts';
 export * from './peers/index.ts';
 export { partitionsCount, type PlacedMember, Placement } from './placement/index.ts';
 export {

@@ -1,12 +1,13 @@
 // One node of a cluster: its state, its share of every protocol, and its life: founding or joining a cluster, coming back to
 // one, leaving it. Everything outside is a port, so that the simulator runs whole clusters of these in one thread.
 import { errorMessage, TimbalaError } from '../base/index.ts';
-import type { Clock, Log, Random, Timer } from '../ports/index.ts';
-import type { DecodedWrite, DeleteRequest, LocalStore, NodeName, PeerLinks, Selection } from './contracts.ts';
-import { decisions, type Decisions, type OwnerToken, ownerToken, replicasCount } from './decisions.ts';
+import type { Random, Timer } from '../ports/index.ts';
+import type { DecodedWrite, DeleteRequest, NodeName, Selection } from './contracts.ts';
+import { decisions, type OwnerToken, ownerToken, replicasCount } from './decisions.ts';
 import { recordAtStart } from './enter.ts';
 import { Exchange } from './exchange.ts';
 import { helloQuestion } from './hello.ts';
+import type { ClusterNodeOptions, ClusterPorts } from './options.ts';
 import type { PlanInput, ReadPlan } from './read/index.ts';
 import { type ClusterRead, type ReadCounters, Reader, type ReadOptions, type ReadStream } from './read/index.ts';
 import { Dropper } from './rebalance/index.ts';
@@ -24,33 +25,6 @@ import { type WriteCounters, Writer } from './replicate/index.ts';
 import { NodeState } from './state.ts';
 import { clusterStatus, type ClusterStatus, type Liveness } from './status.ts';
 import { type ClusterTiming, defaultClusterTiming } from './timing.ts';
-import type { Place } from './view.ts';
-
-export interface ClusterNodeOptions {
-  readonly name: NodeName;
-  readonly address: string;
-  readonly zone: string;
-  /** Thousandths of the usual share. */
-  readonly weight: number;
-  /** Addresses where a cluster may be found; none: this node founds one and acknowledges alone. */
-  readonly peers: readonly string[];
-  readonly partitionsCount: number;
-  readonly place: Place;
-  readonly timing?: Partial<ClusterTiming>;
-  readonly decisions?: Decisions;
-}
-
-export interface ClusterPorts {
-  readonly store: LocalStore;
-  readonly links: PeerLinks;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
-  /** Gossip's opinion, to save waiting; undefined: it has none. Safety never rests on it. */
-  readonly isAlive?: Liveness;
-  /** Called with the record that a start finds or makes, and with every one that comes into force. */
-  readonly onRecord?: (record: ClusterRecord) => void;
-}
 
 export class ClusterNode {
   readonly state: NodeState;
@@ -72,34 +46,15 @@ export class ClusterNode {
   #timer: Timer | undefined;
   #isStopped = false;
 
-  private constructor(options: ClusterNodeOptions, ports: ClusterPorts, timing: ClusterTiming, record: ClusterRecord) {
-    const { name, place } = options;
-    const { store, clock, log, links, random } = ports;
+  private constructor(options: ClusterNodeOptions, ports: ClusterPorts, timing: ClusterTiming, state: NodeState) {
+    const { store, clock, links, random } = ports;
+    this.state = state;
     this.#timing = timing;
     this.#random = random;
     this.#isAlive = ports.isAlive ?? (() => undefined);
     this.#partitionsCount = options.partitionsCount;
     this.#pacer = new Pacer(clock);
     this.#backoff = new Backoff(clock, timing.repairBackoffMs, this.#isAlive);
-    const onRecord = (current: ClusterRecord): void => {
-      links.setAddresses(addressesOf(current, name));
-      ports.onRecord?.(current);
-    };
-    onRecord(record);
-    this.state = new NodeState(
-      {
-        name,
-        store,
-        clock,
-        log,
-        place,
-        partitionsCount: options.partitionsCount,
-        decisions: options.decisions ?? decisions,
-        epoch: Math.floor(random.float() * Number.MAX_SAFE_INTEGER),
-        onRecord,
-      },
-      record,
-    );
     store.mayAbandon = () => this.#hasCompany;
     this.#exchange = new Exchange(this.state, links);
     this.#exchange.answer(helloQuestion, async () => ({ body: {} }));
@@ -127,13 +82,31 @@ export class ClusterNode {
    */
   static async start(options: ClusterNodeOptions, ports: ClusterPorts): Promise<ClusterNode> {
     const timing = { ...defaultClusterTiming, ...options.timing };
+    const { name, place, partitionsCount } = options;
+    const { store, clock, log, links, random } = ports;
     const record = await recordAtStart(options, ports, timing);
-    const node = new ClusterNode(options, ports, timing, record);
-    await node.state.load();
-    // Name, zone and weight are settled at joining; where the node listens is not.
-    if (node.state.self && node.state.self.address !== options.address) {
-      await node.state.change((current) => current.withOwn(options.name, { address: options.address }));
-    }
+    const onRecord = (current: ClusterRecord): void => {
+      links.setAddresses(addressesOf(current, name));
+      ports.onRecord?.(current);
+    };
+    const state = new NodeState(
+      {
+        name,
+        store,
+        clock,
+        log,
+        place,
+        partitionsCount,
+        decisions: options.decisions ?? decisions,
+        epoch: Math.floor(random.float() * Number.MAX_SAFE_INTEGER),
+        onRecord,
+      },
+      record,
+    );
+    // Before anybody is answered: what the node holds and had marked has to be known when a record or samples arrive.
+    await state.load();
+    onRecord(record);
+    const node = new ClusterNode(options, ports, timing, state);
     node.#run();
     void node.#finishStart().catch((error: unknown) => {
       ports.log.error('replay-failed', { reason: errorMessage(error) });
