@@ -26,6 +26,8 @@ export const defaultClusterTiming = {
   repairIntervalMs: 250,
   /** Between two batches of marks, while it gets on. */
   repairPauseMs: 5,
+  /** An owner that has not said anything for so long is waited for aside, while others are asked about the next batch. */
+  repairPatienceMs: 2 * secondMs,
   /** An owner that did not answer a comparison is left alone for this long, and then longer. */
   repairBackoffMs: 10 * secondMs,
   /** A partition that one node fills is closed to others' comparisons until that node has sent nothing for so long. */

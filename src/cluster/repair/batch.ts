@@ -3,7 +3,6 @@
 import { digestsMax, type NodeName, type Scope, windowMs } from '../contracts.ts';
 import type { ScopedMark } from '../marks/index.ts';
 import type { View } from '../view.ts';
-import type { Backoff } from './backoff.ts';
 import type { Leases } from './leases.ts';
 import type { RepairContext } from './session.ts';
 
@@ -22,18 +21,19 @@ interface Idle {
 
 export class BatchPicker {
   readonly #context: RepairContext;
-  readonly #backoff: Backoff;
   readonly #leases: Leases;
+  readonly #mayAsk: (owner: NodeName) => boolean;
   #urgent: Scope[] = [];
   /** Where the next look begins. */
   #windowStartMs: number | undefined;
   #partition = 0;
   readonly #idle = new Map<number, Idle>();
 
-  constructor(context: RepairContext, backoff: Backoff, leases: Leases) {
+  /** `mayAsk`: whether an owner may be asked now, or answers something else, or rests. */
+  constructor(context: RepairContext, leases: Leases, mayAsk: (owner: NodeName) => boolean) {
     this.#context = context;
-    this.#backoff = backoff;
     this.#leases = leases;
+    this.#mayAsk = mayAsk;
   }
 
   hurry(scope: Scope): void {
@@ -144,9 +144,8 @@ export class BatchPicker {
     if (state.isDropping(partition)) return false;
     if (this.#leases.holder(partition, state.name, state.view.hash) !== undefined) return false;
     const missing = this.missingOwners(mark);
-    const isAsked = (name: NodeName): boolean => !this.#backoff.isWaiting(name);
     if (missing.length === 0) return true;
-    return this.#isOpen(windowStartMs) ? missing.every(isAsked) : missing.some(isAsked);
+    return this.#isOpen(windowStartMs) ? missing.every(this.#mayAsk) : missing.some(this.#mayAsk);
   }
 
   /** Other owners that are not listed. */

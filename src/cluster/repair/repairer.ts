@@ -1,7 +1,10 @@
 // The loop that clears marks: batches of partitions with marks of one window (or of all), compared with all their owners at
 // once; what differs is sent, paced. Marks are its only backlog: hints to be pushed, partitions to be handed over after a
 // change of owners, and windows to be compared are all the same.
-import { errorMessage, hasCode } from '../../base/index.ts';
+//
+// An owner that is silent holds up nobody else: the next batch goes to the others, while it is still waited for. One owner is
+// asked about one batch at a time.
+import { errorMessage, hasCode, mib } from '../../base/index.ts';
 import type { Timer } from '../../ports/index.ts';
 import {
   allFingerprints,
@@ -22,8 +25,12 @@ import { BatchPicker } from './batch.ts';
 import type { Leases } from './leases.ts';
 import { OwnerSession, type RepairContext, wholeSamplesMax } from './session.ts';
 
-/** Partitions sent at once: those that were sent are listed, whatever happens to the next. */
+/**
+ * Partitions sent at once, and about how many samples they may hold together: those that were sent are listed, whatever happens
+ * to the next. What both hold is read for digests by both sides first, within the deadline of one question.
+ */
 const chunkPartitionsMax = 64;
+const chunkSamplesMax = 8 * mib;
 
 const nothingHeld: Digest = { samplesCount: 0, sum: 0n };
 
@@ -35,12 +42,31 @@ interface Item {
   readonly confirmed: Set<OwnerToken>;
 }
 
+/** A batch, as far as it has to be known when an owner's answer comes. */
+interface Batch {
+  readonly items: readonly Item[];
+  readonly fromMs: number | undefined;
+  readonly view: View;
+  /** Of the marks' history when it began. */
+  readonly position: number;
+}
+
+/** What one owner is asked of a batch. */
+interface Share {
+  readonly session: OwnerSession;
+  /** Never rejects. */
+  readonly done: Promise<void>;
+}
+
 export class Repairer {
   readonly #context: RepairContext;
   readonly #backoff: Backoff;
   readonly #leases: Leases;
   readonly #picker: BatchPicker;
   readonly #auditor: Auditor;
+  /** Owners that have not answered all of a batch yet. */
+  readonly #underWay = new Set<NodeName>();
+  #isAuditing = false;
   #timer: Timer | undefined;
   #isStopped = false;
 
@@ -48,7 +74,7 @@ export class Repairer {
     this.#context = context;
     this.#backoff = backoff;
     this.#leases = leases;
-    this.#picker = new BatchPicker(context, backoff, leases);
+    this.#picker = new BatchPicker(context, leases, (owner) => this.#mayAsk(owner));
     this.#auditor = new Auditor(context, backoff, random);
   }
 
@@ -86,7 +112,7 @@ export class Repairer {
     try {
       const batch = this.#picker.next();
       const hasMoved = batch.length > 0 && (await this.#work(batch));
-      await this.#auditor.turn();
+      void this.#audit();
       return hasMoved;
     } catch (error) {
       state.log.warn('repair-failed', { reason: errorMessage(error) });
@@ -94,42 +120,92 @@ export class Repairer {
     }
   }
 
-  async #work(batch: readonly ScopedMark[]): Promise<boolean> {
+  /** Beside the batches: whom it asks may be silent. */
+  async #audit(): Promise<void> {
+    if (this.#isAuditing) return;
+    this.#isAuditing = true;
+    try {
+      await this.#auditor.turn();
+    } catch (error) {
+      this.#context.state.log.warn('audit-failed', { reason: errorMessage(error) });
+    } finally {
+      this.#isAuditing = false;
+    }
+  }
+
+  #mayAsk(owner: NodeName): boolean {
+    return !this.#underWay.has(owner) && !this.#backoff.isWaiting(owner);
+  }
+
+  async #work(marked: readonly ScopedMark[]): Promise<boolean> {
     const { state } = this.#context;
     const { view, marks } = state;
-    const windowStartMs = batch[0]?.scope.windowStartMs;
+    const windowStartMs = marked[0]?.scope.windowStartMs;
     if (windowStartMs !== undefined && state.isExpired(windowStartMs)) {
-      for (const { scope } of batch) marks.clear(scope);
+      for (const { scope } of marked) marks.clear(scope);
       await state.settle();
       return true;
     }
     const position = marks.history;
-    const missing = batch.map((mark) => this.#picker.missingOwners(mark));
+    const missing = marked.map((mark) => this.#picker.missingOwners(mark));
     const fromMs = state.comparedFromMs;
     const digests = await state.store.digestsOf(
-      Uint32Array.from(batch, ({ scope }) => scope.partition),
+      Uint32Array.from(marked, ({ scope }) => scope.partition),
       windowStartMs ?? fromMs ?? Number.NEGATIVE_INFINITY,
       windowStartMs === undefined ? Number.POSITIVE_INFINITY : windowStartMs + windowMs,
     );
+    const items = marked.map((mark, index) => ({
+      scope: mark.scope,
+      mark,
+      digest: digests[index] ?? nothingHeld,
+      confirmed: new Set(mark.confirmed),
+    }));
+    const batch = { items, fromMs, view, position };
     const toAsk = new Map<NodeName, Item[]>();
-    const items = batch.map((mark, index) => {
-      const digest = digests[index] ?? nothingHeld;
-      const item = { scope: mark.scope, mark, digest, confirmed: new Set(mark.confirmed) };
+    for (const [index, item] of items.entries()) {
       for (const owner of missing[index] ?? []) {
-        if (!this.#backoff.isWaiting(owner)) toAsk.set(owner, [...(toAsk.get(owner) ?? []), item]);
+        if (!this.#mayAsk(owner)) continue;
+        const asked = toAsk.get(owner);
+        if (asked) asked.push(item);
+        else toAsk.set(owner, [item]);
       }
-      return item;
+    }
+    const shares = [...toAsk].map(([owner, asked]): Share => {
+      const session = new OwnerSession(this.#context, owner);
+      return { session, done: this.#confirmBy(owner, session, asked, fromMs) };
     });
-    await Promise.all([...toAsk].map(([owner, asked]) => this.#confirmBy(owner, asked, fromMs)));
-    return this.#finish(items, view, position);
+    // What comes too late for the batch counts as well: marks remember who has confirmed, and for which version.
+    for (const { done } of await this.#silentOf(shares)) void done.then(() => this.#finish(batch));
+    return this.#finish(batch);
   }
 
-  /** Asks one owner for all items; lists it with the marks of those that it holds. Failures let the owner rest. */
-  async #confirmBy(owner: NodeName, items: readonly Item[], fromMs: number | undefined): Promise<void> {
+  /** Waits for all; resolves with those that are not done, and were not heard for a while. */
+  async #silentOf(shares: readonly Share[]): Promise<Iterable<Share>> {
+    const { state, timing } = this.#context;
+    const left = new Set(shares);
+    const all = Promise.all(shares.map((share) => share.done.then(() => left.delete(share))));
+    for (;;) {
+      const patience = Promise.withResolvers<void>();
+      const timer = state.clock.setTimer(timing.repairPatienceMs, patience.resolve);
+      await Promise.race([all, patience.promise]);
+      timer.cancel();
+      const sinceMs = state.clock.monotonicMs() - timing.repairPatienceMs;
+      if ([...left].every(({ session }) => session.heardMs <= sinceMs)) return left;
+    }
+  }
+
+  /** Lists the owner with the marks of those items that it holds. Failures let it rest. */
+  async #confirmBy(
+    owner: NodeName,
+    session: OwnerSession,
+    items: readonly Item[],
+    fromMs: number | undefined,
+  ): Promise<void> {
     const { state, pacer } = this.#context;
+    this.#underWay.add(owner);
     this.#leases.asks(owner, new Set(items.map(({ scope }) => scope.partition)));
     try {
-      await this.#compareWith(owner, items, fromMs);
+      await this.#compareWith(session, items, fromMs);
       this.#backoff.succeeded(owner);
     } catch (error) {
       if (hasCode(error, 'PEER_BUSY') || hasCode(error, 'STORE_BUSY')) pacer.slowDown();
@@ -137,11 +213,11 @@ export class Repairer {
       state.log.debug('comparison-failed', { owner, reason: errorMessage(error) });
     } finally {
       this.#leases.asks(owner, undefined);
+      this.#underWay.delete(owner);
     }
   }
 
-  async #compareWith(owner: NodeName, items: readonly Item[], fromMs: number | undefined): Promise<void> {
-    const session = new OwnerSession(this.#context, owner);
+  async #compareWith(session: OwnerSession, items: readonly Item[], fromMs: number | undefined): Promise<void> {
     const windowStartMs = items[0]?.scope.windowStartMs;
     const partitions = items.map(({ scope }) => scope.partition);
     const findings = await session.check(
@@ -227,8 +303,7 @@ export class Repairer {
     const startMs = windowStartMs ?? fromMs ?? Number.NEGATIVE_INFINITY;
     const endMs = windowStartMs === undefined ? Number.POSITIVE_INFINITY : windowStartMs + windowMs;
     const sorted = items.toSorted((a, b) => a.scope.partition - b.scope.partition);
-    for (let at = 0; at < sorted.length; at += chunkPartitionsMax) {
-      const chunk = sorted.slice(at, at + chunkPartitionsMax);
+    for (const chunk of inChunks(sorted)) {
       const partitions = Uint32Array.from(chunk, ({ scope }) => scope.partition);
       const reason = this.#reasonOf(chunk);
       const sent = new Set(await send({ partitions, startMs, endMs, range: allFingerprints }, reason));
@@ -248,7 +323,7 @@ export class Repairer {
   }
 
   /** Clears what all owners have confirmed; what was written meanwhile stays marked, but is no older than the comparison. */
-  async #finish(items: readonly Item[], view: View, position: number): Promise<boolean> {
+  async #finish({ items, view, position }: Batch): Promise<boolean> {
     const { state, counters } = this.#context;
     const { marks, decisions, selfToken } = state;
     if (state.view !== view) return true;
@@ -267,4 +342,18 @@ export class Repairer {
     await state.settle();
     return hasMoved;
   }
+}
+
+function* inChunks(items: readonly Item[]): Generator<Item[]> {
+  let chunk: Item[] = [];
+  let samplesCount = 0;
+  for (const item of items) {
+    samplesCount += item.digest.samplesCount;
+    if (chunk.length >= chunkPartitionsMax || (chunk.length > 0 && samplesCount > chunkSamplesMax)) {
+      yield chunk;
+      [chunk, samplesCount] = [[], item.digest.samplesCount];
+    }
+    chunk.push(item);
+  }
+  if (chunk.length > 0) yield chunk;
 }

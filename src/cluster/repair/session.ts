@@ -5,6 +5,7 @@ import { TimbalaError } from '../../base/index.ts';
 import {
   allFingerprints,
   type Digest,
+  digestsMax,
   type Extent,
   type FingerprintRange,
   type NodeName,
@@ -67,14 +68,15 @@ function runsOf(partitionsOf: ReadonlyMap<number, readonly number[]>): Omit<Exte
   return runs;
 }
 
-/** As many of these as go into one question: years of windows make many digests. */
+/** As many of these as go into one question: years of windows make many digests, large pairs many ranges. */
 function* inQuestions<Asked extends { readonly digests: readonly unknown[] }>(
   asked: readonly Asked[],
 ): Generator<Asked[]> {
   let question: Asked[] = [];
   let digestsCount = 0;
   for (const each of asked) {
-    if (question.length > 0 && digestsCount + each.digests.length > questionDigestsMax) {
+    const isFull = question.length >= digestsMax || digestsCount + each.digests.length > questionDigestsMax;
+    if (question.length > 0 && isFull) {
       yield question;
       [question, digestsCount] = [[], 0];
     }
@@ -86,6 +88,8 @@ function* inQuestions<Asked extends { readonly digests: readonly unknown[] }>(
 
 export class OwnerSession {
   readonly token: OwnerToken;
+  /** When the owner last answered, or the session began; monotonic. */
+  heardMs: number;
   /** Partitions that nobody else may fill before this session says so. */
   readonly #leased = new Set<number>();
   readonly #context: RepairContext;
@@ -98,15 +102,18 @@ export class OwnerSession {
     this.#owner = owner;
     this.#viewHash = view.hash;
     this.token = view.token(owner);
+    this.heardMs = context.state.clock.monotonicMs();
   }
 
   async #ask<Request, Reply>(
     question: Question<Request, Reply>,
     request: Request,
     samples?: SamplesPayload,
+    deadlineMs = this.#context.timing.copyDeadlineMs,
   ): Promise<Answer<Reply>> {
-    const { exchange, timing, state } = this.#context;
-    const answer = await exchange.ask(this.#owner, question, request, timing.copyDeadlineMs, samples);
+    const { exchange, state } = this.#context;
+    const answer = await exchange.ask(this.#owner, question, request, deadlineMs, samples);
+    this.heardMs = state.clock.monotonicMs();
     const isSameView = answer.viewHash === this.#viewHash && state.view.hash === this.#viewHash;
     if (isSameView && ownerToken(this.#owner, answer.store) === this.token) return answer;
     throw new TimbalaError('PEER_CHANGED', `${this.#owner} answered as another store or under another record`);
@@ -171,7 +178,10 @@ export class OwnerSession {
       if (windows.length === 0 && !state.marks.hasPairs(partition)) counters.disagreements++;
       const counts = new Map(own[index]?.map(({ windowStartMs, samplesCount }) => [windowStartMs, samplesCount]));
       for (const windowStartMs of windows) {
-        const group = (counts.get(windowStartMs) ?? 0) > wholeSamplesMax ? large : whole;
+        const samplesCount = counts.get(windowStartMs) ?? 0;
+        // What only the owner holds is nothing to be sent from here.
+        if (samplesCount === 0) continue;
+        const group = samplesCount > wholeSamplesMax ? large : whole;
         group.set(windowStartMs, [...(group.get(windowStartMs) ?? []), partition]);
       }
     }
@@ -231,14 +241,17 @@ export class OwnerSession {
   }
 
   /** Lets others fill the partitions. */
-  async end(partitions: readonly number[], reason: CopyReason): Promise<void> {
-    await this.#ask(copyQuestion, { reason, ended: partitions });
+  async end(partitions: readonly number[], reason: CopyReason, deadlineMs?: number): Promise<void> {
+    await this.#ask(copyQuestion, { reason, ended: partitions }, undefined, deadlineMs);
     for (const partition of partitions) this.#leased.delete(partition);
   }
 
-  /** The same for all that it leaves as they are. If that is not heard, the lease ends with this node's silence. */
+  /**
+   * The same for all that it leaves as they are. If that is not heard, the lease ends with this node's silence: an owner that
+   * has just kept it waiting is not waited for as long again.
+   */
   async endOpen(): Promise<void> {
     if (this.#leased.size === 0) return;
-    await this.end([...this.#leased], 'repair').catch(() => {});
+    await this.end([...this.#leased], 'repair', this.#context.timing.askDeadlineMs).catch(() => {});
   }
 }

@@ -1,0 +1,133 @@
+// How the loop that clears marks gets on while owners are silent, slow or busy.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { partitionsCount, type Sample, seriesCount } from '../../../sim/cluster/data.ts';
+import { mib, minuteMs, secondMs, TimbalaError } from '../../base/index.ts';
+import { allOf, type NodeName, windowMs, windowStartOf } from '../contracts.ts';
+import { type TestOwner, TestOwners } from './test-owners.ts';
+
+const copyDeadlineMs = 30 * secondMs;
+const timing = { copyDeadlineMs, repairBackoffMs: 10 * secondMs, repairPatienceMs: 2 * secondMs };
+const windowsCount = 6;
+
+/** A sample of each series in windows that have ended. */
+function samplesOf(owners: TestOwners): Sample[] {
+  const endMs = windowStartOf(owners.world.clock.nowMs()) - windowMs;
+  return Array.from({ length: windowsCount * seriesCount }, (_, index) => ({
+    series: index % seriesCount,
+    timestampMs: endMs - (Math.floor(index / seriesCount) + 1) * windowMs,
+    value: index,
+  }));
+}
+
+/** Three owners; the first has samples that it has marked, the others none. */
+async function stage(): Promise<{ owners: TestOwners; a: TestOwner; samples: Sample[] }> {
+  const owners = await TestOwners.start(['a', 'b', 'c'], timing);
+  const a = owners.get('a');
+  const samples = samplesOf(owners);
+  a.write(samples);
+  a.repairer.start();
+  return { owners, a, samples };
+}
+
+/** Until the questions of a topic are let go, they are not answered; each fails after its deadline. */
+function silence(owners: TestOwners, asker: TestOwner, silent: NodeName, onTopic: (topic: string) => boolean): void {
+  asker.onRequest = (topic, to, pass) => {
+    if (to !== silent || !onTopic(topic)) return pass();
+    return new Promise((_, reject) => {
+      owners.world.schedule(copyDeadlineMs, () => reject(new TimbalaError('PEER_TIMEOUT', `${to} is silent`)));
+    });
+  };
+}
+
+const listing = (owner: TestOwner, name: NodeName): number =>
+  [...owner.state.marks.all()].filter(({ confirmed }) => confirmed.some((token) => token.startsWith(`${name}/`)))
+    .length;
+
+test('an owner that is silent holds up no other', async () => {
+  const { owners, a } = await stage();
+  silence(owners, a, 'c', () => true);
+  const marksCount = windowsCount * partitionsCount;
+  assert.equal(a.state.marks.count, marksCount);
+  const isDone = await owners.world.runSettledUntil(() => listing(a, 'b') === marksCount, 10 * secondMs);
+  assert.ok(isDone, `b has all of ${listing(a, 'b')} of ${marksCount} marks in 10 s`);
+  assert.ok(a.asked.filter((each) => each.endsWith(' c')).length <= 1, 'c is asked one thing at a time');
+  a.repairer.stop();
+});
+
+test('one that hangs while it is sent something neither', async () => {
+  const { owners, a } = await stage();
+  silence(owners, a, 'b', (topic) => topic === 'copy');
+  const isDone = await owners.world.runSettledUntil(() => listing(a, 'c') === a.state.marks.count, 10 * secondMs);
+  assert.ok(isDone, `c has all of ${listing(a, 'c')} marks in 10 s`);
+  a.repairer.stop();
+});
+
+test('what a slow owner answers when the batch has gone on counts', async () => {
+  const { owners, a } = await stage();
+  const { world } = owners;
+  a.onRequest = async (topic, to, pass) => {
+    if (to === 'c' && topic === 'check') await new Promise<void>((resolve) => world.schedule(20 * secondMs, resolve));
+    return pass();
+  };
+  const isDone = await world.runSettledUntil(() => a.state.marks.count === 0, 200 * secondMs);
+  assert.ok(isDone, `${a.state.marks.count} marks are left`);
+  // No window is asked about twice.
+  assert.equal(a.asked.filter((each) => each === 'check c').length, windowsCount);
+  for (let partition = 0; partition < partitionsCount; partition++) {
+    assert.equal(owners.get('c').holds(partition), a.holds(partition));
+  }
+  a.repairer.stop();
+});
+
+test('an audit that is not answered holds up no repair', async () => {
+  const owners = await TestOwners.start(['a', 'b', 'c'], timing);
+  const a = owners.get('a');
+  const samples = samplesOf(owners);
+  for (const name of ['a', 'b', 'c']) owners.get(name).hold(samples);
+  silence(owners, a, 'b', () => true);
+  a.repairer.start();
+  await owners.world.runSettledUntil(() => a.asked.length > 0, minuteMs);
+  assert.deepEqual(a.asked, ['check b']);
+  a.mark(samples);
+  const isDone = await owners.world.runSettledUntil(() => listing(a, 'c') === a.state.marks.count, 10 * secondMs);
+  assert.ok(isDone, `c has all of ${listing(a, 'c')} marks in 10 s`);
+  a.repairer.stop();
+});
+
+test('an owner that was another store half-way is not listed', async () => {
+  const { owners, a } = await stage();
+  const b = owners.get('b');
+  const storeId = b.store.disk.storeId;
+  a.onRequest = (topic, to, pass) => {
+    if (topic === 'copy' && to === 'b') b.store.disk.storeId = 'another';
+    return pass();
+  };
+  await owners.world.runSettledUntil(() => listing(a, 'c') === a.state.marks.count, 10 * secondMs);
+  assert.equal(listing(a, 'b'), 0);
+  a.onRequest = (_topic, _to, pass) => pass();
+  b.store.disk.storeId = storeId;
+  assert.ok(await owners.world.runSettledUntil(() => a.state.marks.count === 0, 60 * secondMs));
+  a.repairer.stop();
+});
+
+test('partitions that hold much are sent a few at a time: what was sent is listed, whatever happens to the next', async () => {
+  const owners = await TestOwners.start(['a', 'b', 'c'], timing);
+  const a = owners.get('a');
+  a.hold(samplesOf(owners));
+  const { store, state } = a;
+  const digestsOf = store.digestsOf.bind(store);
+  store.digestsOf = async (...asked) =>
+    (await digestsOf(...asked)).map((digest) => ({ ...digest, samplesCount: 3 * mib }));
+  const scanned: number[][] = [];
+  const scan = store.scan.bind(store);
+  store.scan = (extent) => {
+    scanned.push([...extent.partitions]);
+    return scan(extent);
+  };
+  for (const partition of allOf(state.held).partitions) state.marks.markPartition(partition);
+  a.repairer.start();
+  assert.ok(await owners.world.runSettledUntil(() => scanned.length >= 8, 10 * secondMs));
+  assert.deepEqual(new Set(scanned.map(String)), new Set(['0,1', '2,3', '4,5', '6,7']));
+  a.repairer.stop();
+});
