@@ -2,6 +2,7 @@
 // dictionary, so that no question waits behind a batch of samples, nor a client's write behind a rebalancing, not even in
 // the buffers of the system or while a lost segment is sent again.
 import { kib, mib } from '../../base/index.ts';
+import { peerBodyBytesMax } from '../../wire/index.ts';
 import type { MessageKind } from '../contracts.ts';
 
 /** Numbers on the wire are positions: append only. */
@@ -73,6 +74,12 @@ export const classLimits: Readonly<Record<ConnectionClass, ClassLimits>> = {
     creditWaitMsMax: undefined,
   },
 };
+
+/**
+ * Bytes that wait for the other side of a connection to read them; who leaves more is cut off. Who reads never has so much
+ * waiting: a window and one message, and what short answers to all that it may ask at a time take.
+ */
+export const unsentBytesMax = classLimits.read.windowBytes + peerBodyBytesMax + 16 * mib;
 
 /** With more peers than this each gets less, so that what all of them can make a node hold stays the same. */
 const peersWithFullShare = 16;

@@ -26,7 +26,14 @@ import {
 import type { LocalStore, NodeName, PeerFrame, PeerHandler, ReceivedFrame, RecordHash, StoreId } from '../contracts.ts';
 import { Answering } from './answering.ts';
 import { Asking } from './asking.ts';
-import { type ClassLimits, type ConnectionClass, connectionClasses, messageKinds } from './classes.ts';
+import {
+  classLimits,
+  type ClassLimits,
+  type ConnectionClass,
+  connectionClasses,
+  messageKinds,
+  unsentBytesMax,
+} from './classes.ts';
 import type { PeerCounters } from './counters.ts';
 import { Inbox, ReceiveWindow } from './inbox.ts';
 import { Outbox } from './outbox.ts';
@@ -191,7 +198,8 @@ export class PeerConnection implements StreamHandlers {
     const limits = limitsOf(connectionClass);
     const window = new ReceiveWindow(limits.windowBytes);
     const write = (frame: Uint8Array): void => this.#write(frame);
-    const outbox = new Outbox({ clock, store, counters, write, takeGrant: () => window.takeGrant() });
+    const creditBytesMax = classLimits[connectionClass].windowBytes;
+    const outbox = new Outbox({ clock, store, counters, write, creditBytesMax, takeGrant: () => window.takeGrant() });
     const traffic: Traffic = { connectionClass, limits, counters, outbox, window, write };
     const peerName = (): string => this.#name();
     const asking = new Asking({
@@ -221,6 +229,10 @@ export class PeerConnection implements StreamHandlers {
       counters.bytesSent += frame.length;
     }
     this.#stream?.write(frame);
+    const unsentBytes = this.#stream?.unsentBytes ?? 0;
+    if (unsentBytes > unsentBytesMax) {
+      this.#giveUp(new TimbalaError('PEER_NOT_READING', `${unsentBytes} bytes wait to be read`));
+    }
   }
 
   #sendOpening(to: NodeName | ''): void {
@@ -399,8 +411,8 @@ export class PeerConnection implements StreamHandlers {
   #giveUp(error: unknown): void {
     if (this.#isEnded) return;
     const failure = failureOf(error);
-    if (failure.code === 'PEER_SILENT') {
-      // What was written would only lie in the system's buffers.
+    if (failure.code === 'PEER_SILENT' || failure.code === 'PEER_NOT_READING') {
+      // What was written would only lie in buffers.
       this.#stream?.abort();
       this.#end(`${failure.code}: ${failure.text}`);
     } else {

@@ -15,6 +15,7 @@ import {
   type PeerOpening,
 } from '../../wire/index.ts';
 import type { PeerFrame } from '../contracts.ts';
+import { classLimits } from './classes.ts';
 import {
   echoOf,
   hello,
@@ -127,13 +128,22 @@ suite('hostile peers', () => {
     };
     const stream = network.at('evil').connect({ host: 'b', port: 9_095 }, handlers);
     stream.write(opening);
-    const body = new Uint8Array(8 * mib);
-    for (let id = 0; id < 8; id++) stream.write(request(body, { id }));
+    // Half of the window, then a message that is longer than what is left of it.
+    const half = classLimits.write.windowBytes / 2;
+    for (const [id, bodyBytes] of [half, 60 * mib].entries()) stream.write(request(new Uint8Array(bodyBytes), { id }));
     await pass(world, 100);
     assert.equal(seen.ended, false);
-    for (let id = 8; id < 16; id++) stream.write(request(body, { id }));
+    stream.write(request(text('x'), { id: 2 }));
     await pass(world, 100);
     assert.ok(seen.ended);
+  });
+
+  test('that open connections by the thousand and say nothing keep out nobody', async () => {
+    const { world, network, ask } = await pair();
+    const silent = { onBytes: () => undefined, onEnd: () => undefined };
+    for (let i = 0; i < 3_000; i++) network.at('evil').connect({ host: 'b', port: 9_095 }, silent);
+    await pass(world, 100);
+    assert.equal(textOf((await ask(hello('let me in'))).body), 'let me in');
   });
 
   test('can’t ask twice under one id', async () => {

@@ -1,7 +1,7 @@
 // What one side of a connection has received: samples in order, each after the definitions that came with it and before it
 // are registered, and the window, which bounds what is held for the other side.
 import { hasCode, TimbalaError } from '../../base/index.ts';
-import { peerBodyBytesMax, peerHeaderBytes, type PeerSamplesBody } from '../../wire/index.ts';
+import type { PeerSamplesBody } from '../../wire/index.ts';
 import type { LocalStore, ReceivedSamples } from '../contracts.ts';
 import { KnownSeries } from './series-dictionary.ts';
 
@@ -101,12 +101,11 @@ export class ReceiveWindow {
 
   /** Throws PEER_CREDIT where the other side has sent more than it may. */
   hold(bytes: number): void {
-    // Any credit is enough for one message.
-    const heldBytesMax = this.#windowBytes + peerHeaderBytes + peerBodyBytesMax;
-    this.#heldBytes += bytes;
-    if (this.#heldBytes > heldBytesMax) {
-      throw new TimbalaError('PEER_CREDIT', `${this.#heldBytes} bytes were sent, ${this.#windowBytes} were granted`);
+    // Any credit is enough for one message, so the last one may go beyond the window.
+    if (bytes > 0 && this.#heldBytes >= this.#windowBytes) {
+      throw new TimbalaError('PEER_CREDIT', `more was sent than the ${this.#windowBytes} bytes that were granted`);
     }
+    this.#heldBytes += bytes;
   }
 
   /** What was held has been dealt with. */

@@ -31,6 +31,8 @@ export interface OutboxOptions {
   readonly counters: PeerCounters;
   /** Writes a frame to the stream; credit to be given back is added there. */
   readonly write: (frame: Uint8Array<ArrayBuffer>) => void;
+  /** What is granted beyond it is not used: a window of ours is enough, whatever the other side says that it takes. */
+  readonly creditBytesMax: number;
   /** Takes the credit that the next frame gives back to the other side. */
   readonly takeGrant: () => number;
 }
@@ -84,7 +86,7 @@ export class Outbox {
   }
 
   addCredit(bytes: number): void {
-    this.#creditBytes += bytes;
+    this.#creditBytes = Math.min(this.#creditBytes + bytes, this.#options.creditBytesMax);
     this.#pump();
   }
 

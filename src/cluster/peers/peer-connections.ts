@@ -111,10 +111,9 @@ export class PeerConnections implements PeerLinks {
         if (address === undefined) link.close('the node is no member any more');
         else link.setAddress(address);
       }
-      if (address !== undefined) continue;
-      this.#links.delete(node);
-      this.#pulses.delete(node);
+      if (address === undefined) this.#links.delete(node);
     }
+    for (const node of this.#pulses.keys()) if (!addresses.has(node)) this.#pulses.delete(node);
   }
 
   /** The node is known to be there (again): the next request dials it without waiting. */
@@ -140,7 +139,7 @@ export class PeerConnections implements PeerLinks {
 
   /** Of a stream that someone opened to us. */
   accept(stream: NetworkStream): StreamHandlers {
-    if (this.#isClosed || this.#accepted.size >= acceptedMax) return refuse(stream);
+    if (this.#isClosed || !this.#makeRoom()) return refuse(stream);
     const connection: PeerConnection = new PeerConnection({
       ...this.#shared,
       dialed: undefined,
@@ -150,6 +149,17 @@ export class PeerConnections implements PeerLinks {
     this.#accepted.add(connection);
     connection.start(stream);
     return connection;
+  }
+
+  /** Whether one more may be accepted. Who has not said its name makes room first: a peer says it at once. */
+  #makeRoom(): boolean {
+    if (this.#accepted.size < acceptedMax) return true;
+    for (const connection of this.#accepted) {
+      if (connection.wasOpened) continue;
+      connection.close({ code: 'PEER_BUSY', text: `${acceptedMax} connections are open` });
+      return true;
+    }
+    return false;
   }
 
   #onAccepted(connection: PeerConnection, node: NodeName, connectionClass: ConnectionClass): void {

@@ -2,10 +2,12 @@
 import assert from 'node:assert/strict';
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
+import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { after, suite, test } from 'node:test';
 import { hasCode, mib } from '../../base/index.ts';
 import { NodeNetwork, SystemClock, SystemRandom } from '../../node/index.ts';
+import { controlFrame, encodePeerFrame, encodePeerOpening, peerFrameTypes } from '../../wire/index.ts';
 import { classLimits } from './classes.ts';
 import { PeerConnections } from './index.ts';
 import { echoOf, identityOf, silentLog, TestStore, text, textOf } from './test-peers.ts';
@@ -113,5 +115,37 @@ suite('peer connections on sockets', () => {
     } finally {
       stuck.kill('SIGKILL');
     }
+  });
+
+  test('of a peer that asks and asks and reads nothing are ended before its answers fill memory', async () => {
+    const b = await node('b', 2_000);
+    b.peers.onRequest = async (_from, { kind }) => ({ kind, body: new Uint8Array(4_096) });
+    const socket = connect(b.peers.address.port, '127.0.0.1');
+    const ended = new Promise<void>((resolve) => {
+      socket.on('error', () => resolve()).on('close', () => resolve());
+    });
+    const opening = { ...identityOf('deaf'), versionMin: 1, versionMax: 1, to: 'b', connectionClass: 0 };
+    // It grants without end what it never takes.
+    const encoded = encodePeerOpening({ ...opening, windowBytes: 0xffff_ffff });
+    socket.write(encodePeerFrame(controlFrame(peerFrameTypes.opening), [encoded]));
+    const rssBefore = process.memoryUsage.rss();
+    const asking = setInterval(() => {
+      for (let i = 0; i < 500; i++) {
+        const header = { ...controlFrame(peerFrameTypes.request, nextId++), patienceMs: 60_000 };
+        socket.write(encodePeerFrame(header, []));
+      }
+    }, 5);
+    let nextId = 1;
+    try {
+      await Promise.race([
+        ended,
+        delay(20_000, undefined, { ref: false }).then(() => assert.fail('it is still served')),
+      ]);
+    } finally {
+      clearInterval(asking);
+      socket.destroy();
+    }
+    const grownMib = (process.memoryUsage.rss() - rssBefore) / mib;
+    assert.ok(grownMib < 300, `${grownMib.toFixed(0)} MiB more`);
   });
 });
