@@ -6,7 +6,7 @@ import { Folding, partialAccumulatorOf } from '../operators/aggregation.ts';
 import type { BuildContext } from '../operators/build.ts';
 import { evaluateScalar } from '../operators/build-scalar.ts';
 import { type Evaluation, Row, type SourcedSeries, type VectorOperator } from '../operators/operator.ts';
-import { selectK } from '../operators/select-k.ts';
+import { KSelection } from '../operators/select-k.ts';
 import { metadataLabels } from '../operators/series-naming.ts';
 import type { Grid } from '../plan/grid.ts';
 import { planQuery } from '../plan/planner.ts';
@@ -96,14 +96,17 @@ async function partialsOf(
   const { stepsCount } = grid;
   const { evaluation } = context;
   const { operator } = aggregation;
-  if (isFolding(operator)) {
-    const make = (groupsCount: number) => partialAccumulatorOf(operator, groupsCount, stepsCount);
-    const folding = new Folding(aggregation, input, make, stepsCount, evaluation);
+  const addAll = async (to: { add(index: number): void }): Promise<void> => {
     for (const index of input.series.keys()) {
-      folding.add(index);
+      to.add(index);
       const paused = pause();
       if (paused) await paused;
     }
+  };
+  if (isFolding(operator)) {
+    const make = (groupsCount: number) => partialAccumulatorOf(operator, groupsCount, stepsCount);
+    const folding = new Folding(aggregation, input, make, stepsCount, evaluation);
+    await addAll(folding);
     const { groups, accumulator } = folding.finish();
     return groups.map(({ labels, group, firstSeries: { first } }) => ({
       labels,
@@ -113,7 +116,9 @@ async function partialsOf(
   }
   // One more than wanted, to see whether the last one is clearly better than the next.
   const limits = evaluateScalar(present(aggregation.parameter, 'parameter'), grid, context).map((limit) => limit + 1);
-  const candidates = selectK({ ...aggregation, operator }, input, limits, stepsCount, evaluation);
+  const selection = new KSelection({ ...aggregation, operator }, input, limits, evaluation);
+  await addAll(selection);
+  const candidates = selection.finish();
   return candidates.series.map(({ labels, first }, index) => {
     const row = new Row(stepsCount);
     candidates.read(index, row);

@@ -153,7 +153,7 @@ function uniteSeries(
   const candidates = candidatesOf(partials);
   const limits = evaluateScalar(present(aggregation.parameter, 'parameter'), grid, withoutSeries(evaluation));
   demandUntied(aggregation, candidates, limits);
-  return selectK({ ...aggregation, operator }, candidates, limits, grid.stepsCount, evaluation);
+  return selectK({ ...aggregation, operator }, candidates, limits, evaluation);
 }
 
 /** For scalars that ask no series, as parameters of what is pushed are. */

@@ -36,13 +36,7 @@ function evaluatePart(part: RemainingPart, context: BuildContext): VectorOperato
   const { evaluation } = context;
   if (!isFolding(operator)) {
     const limits = evaluateScalar(present(aggregation.parameter, 'parameter'), grid, context);
-    return selectK(
-      { ...aggregation, operator },
-      sourcedInput(part, grid, context),
-      limits,
-      grid.stepsCount,
-      evaluation,
-    );
+    return selectK({ ...aggregation, operator }, sourcedInput(part, grid, context), limits, evaluation);
   }
   const input = sourcedInput(part, grid, context);
   const make = (groupsCount: number) => partialAccumulatorOf(operator, groupsCount, grid.stepsCount);

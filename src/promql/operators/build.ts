@@ -128,7 +128,7 @@ function buildAggregation(node: AggregationNode, grid: Grid, context: BuildConte
     case 'topk':
     case 'bottomk':
     case 'limitk':
-      return selectK({ ...node, operator }, input(), scalar(), stepsCount, evaluation);
+      return selectK({ ...node, operator }, input(), scalar(), evaluation);
     case 'limit_ratio':
       return new LimitRatioOperator(input(), scalar(), (parameter as PlanNode).position.start, evaluation);
     case 'count_values': {

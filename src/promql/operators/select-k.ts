@@ -4,14 +4,7 @@ import type { AggregationNode } from '../plan/plan-node.ts';
 import { executionError } from './errors.ts';
 import { formatGeneral } from '../numbers/index.ts';
 import { groupSeries } from './grouping.ts';
-import {
-  type Evaluation,
-  type OutputSeries,
-  readForEffects,
-  Row,
-  RowsOperator,
-  type VectorOperator,
-} from './operator.ts';
+import { type Evaluation, type OutputSeries, Row, RowsOperator, type VectorOperator } from './operator.ts';
 import { highestFirst, lowestFirst, ValueHeaps } from './value-heap.ts';
 
 type SelectingNode = AggregationNode & { operator: 'topk' | 'bottomk' | 'limitk' };
@@ -20,44 +13,75 @@ type SelectingNode = AggregationNode & { operator: 'topk' | 'bottomk' | 'limitk'
 const int64Limit = 2 ** 63;
 const int64Max = int64Limit - 1024;
 
+/** Selects among an input's series, one after another. */
+export class KSelection<S extends OutputSeries> {
+  readonly #node: SelectingNode;
+  readonly #input: VectorOperator<S>;
+  readonly #limits: Float64Array;
+  readonly #evaluation: Evaluation;
+  /** No k reaches 1: the input is read for its annotations, if for anything. */
+  readonly #isEmpty: boolean;
+  readonly #groupOf: Int32Array;
+  readonly #groupSizes: Int32Array;
+  readonly #heaps: readonly ValueHeaps[];
+  /** By the first series that has a value: what has none at any step is not there for Prometheus. */
+  readonly #filled = new Set<ValueHeaps>();
+  readonly #row: Row;
+
+  /** `limits`: k at each step, not yet rounded. */
+  constructor(node: SelectingNode, input: VectorOperator<S>, limits: Float64Array, evaluation: Evaluation) {
+    const limitMax = validateLimits(limits);
+    this.#isEmpty = limitMax < 1;
+    const { groups, groupOf } = groupSeries(this.#isEmpty ? [] : input.series, node.grouping, node.without);
+    this.#node = node;
+    this.#input = input;
+    this.#limits = limits;
+    this.#evaluation = evaluation;
+    this.#groupOf = groupOf;
+    this.#groupSizes = new Int32Array(groups.length);
+    for (const group of groupOf) this.#groupSizes[group] = (this.#groupSizes[group] as number) + 1;
+    this.#heaps = Array.from(this.#groupSizes, (size) => {
+      const capacity = Math.min(Math.trunc(limitMax), size);
+      evaluation.control.addBytes(ValueHeaps.bytes(limits.length, capacity));
+      return new ValueHeaps(limits.length, capacity, node.operator === 'bottomk' ? highestFirst : lowestFirst);
+    });
+    this.#row = new Row(limits.length);
+  }
+
+  /** Once for each series of the input, in their order. */
+  add(index: number): void {
+    const row = this.#row;
+    if (!this.#isEmpty || this.#input.hasEffects) this.#input.read(index, row);
+    if (this.#isEmpty || row.presentCount === 0) return;
+    const group = this.#groupOf[index] as number;
+    const heap = this.#heaps[group] as ValueHeaps;
+    this.#filled.add(heap);
+    const size = this.#groupSizes[group] as number;
+    const limits = this.#limits;
+    const isFirstCome = this.#node.operator === 'limitk';
+    for (let step = 0; step < limits.length; step++) {
+      const limit = Math.min(Math.trunc(limits[step] as number), size);
+      if (row.presence[step] === 0 || limit < 1) continue;
+      if (isFirstCome) heap.offerIfRoom(step, limit, row.values[step] as number, index);
+      else heap.offer(step, limit, row.values[step] as number, index);
+    }
+  }
+
+  finish(): VectorOperator<S> {
+    return selectedRows(this.#node, this.#input.series, this.#filled, this.#limits.length, this.#evaluation);
+  }
+}
+
 /** `limits`: k at each step, not yet rounded. */
 export function selectK<S extends OutputSeries>(
   node: SelectingNode,
   input: VectorOperator<S>,
   limits: Float64Array,
-  stepsCount: number,
   evaluation: Evaluation,
 ): VectorOperator<S> {
-  const limitMax = validateLimits(limits);
-  if (limitMax < 1) {
-    readForEffects(input, () => false, new Row(stepsCount));
-    return new RowsOperator([], []);
-  }
-  const { groups, groupOf } = groupSeries(input.series, node.grouping, node.without);
-  const groupSizes = new Int32Array(groups.length);
-  for (const group of groupOf) groupSizes[group] = (groupSizes[group] as number) + 1;
-  const heaps = Array.from(groupSizes, (size) => {
-    const capacity = Math.min(Math.trunc(limitMax), size);
-    evaluation.control.addBytes(ValueHeaps.bytes(stepsCount, capacity));
-    return new ValueHeaps(stepsCount, capacity, node.operator === 'bottomk' ? highestFirst : lowestFirst);
-  });
-  const row = new Row(stepsCount);
-  // By the first series that has a value: what has none at any step is not there for Prometheus.
-  const filled = new Set<ValueHeaps>();
-  for (const [index, group] of groupOf.entries()) {
-    input.read(index, row);
-    if (row.presentCount === 0) continue;
-    const heap = heaps[group] as ValueHeaps;
-    filled.add(heap);
-    const size = groupSizes[group] as number;
-    for (let step = 0; step < stepsCount; step++) {
-      const limit = Math.min(Math.trunc(limits[step] as number), size);
-      if (row.presence[step] === 0 || limit < 1) continue;
-      if (node.operator === 'limitk') heap.offerIfRoom(step, limit, row.values[step] as number, index);
-      else heap.offer(step, limit, row.values[step] as number, index);
-    }
-  }
-  return selectedRows(node, input.series, filled, stepsCount, evaluation);
+  const selection = new KSelection(node, input, limits, evaluation);
+  for (const index of input.series.keys()) selection.add(index);
+  return selection.finish();
 }
 
 function selectedRows<S extends OutputSeries>(
