@@ -220,9 +220,10 @@ export interface LocalStore {
 
   /**
    * Reads what is held of a selection in these segments, as frames (opaque, of a bounded size) to be merged by union with those of
-   * others. All are of one state, taken after the call and before the first is given.
+   * others. All are of one state, taken after the call and before the first is given. `signal`: nobody wants them any more; a
+   * frame that is being made then fails soon.
    */
-  read(selection: Selection, segments: readonly ReadSegment[]): AsyncIterable<Uint8Array>;
+  read(selection: Selection, segments: readonly ReadSegment[], signal?: AbortSignal): AsyncIterable<Uint8Array>;
 
   /** Replaces a durable state. Marks are also asked for (`onLogCut`) before log that implies them is cut. */
   saveState(name: StateName, bytes: Uint8Array): Promise<void>;

@@ -82,10 +82,10 @@ export class Reader {
     this.#partitionsCount = partitionsCount;
     this.#surveyor = new Surveyor(state, exchange, timing);
     // It registers itself as who answers.
-    void new ReadServer(state, exchange, timing, this.counters, (selection, segments) => {
+    void new ReadServer(state, exchange, timing, this.counters, (selection, segments, signal) => {
       const served = this.#unexpired(segments);
       this.#hurryRepair(served);
-      return state.store.read(selection, served);
+      return state.store.read(selection, served, signal);
     });
   }
 

@@ -13,7 +13,7 @@ type Handler = (asked: { from: string; body: unknown; work: { signal: AbortSigna
 
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-function serverOf(frames: () => AsyncIterable<Uint8Array>) {
+function serverOf(frames: (...own: [unknown, unknown, AbortSignal]) => AsyncIterable<Uint8Array>) {
   const clock = new SimClock(0);
   const handlers = new Map<string, Handler>();
   const exchange = { answer: ({ topic }: { topic: string }, handler: Handler) => handlers.set(topic, handler) };
@@ -120,4 +120,40 @@ test('who comes when all places are taken waits for one, or until nobody waits f
   await next;
   assert.deepEqual(given, ['1']);
   assert.equal(counters.served, 65);
+});
+
+test('the frame that is being made is told when nobody wants it any more', async () => {
+  const signals: AbortSignal[] = [];
+  const { open, more, end } = serverOf((_selection, _segments, signal) => {
+    signals.push(signal);
+    return {
+      [Symbol.asyncIterator]: () => ({
+        next: () =>
+          new Promise((resolve, reject) => {
+            if (signals.length > 1) resolve({ done: false, value: Uint8Array.of(1) });
+            else signal.addEventListener('abort', () => reject(new TimbalaError('READ_CANCELLED', 'enough')));
+          }),
+      }),
+    };
+  });
+  const leaves = new AbortController();
+  const cancelled = open(leaves.signal);
+  await settle();
+  assert.equal(signals[0]?.aborted, false);
+  leaves.abort();
+  await assert.rejects(cancelled, { code: 'READ_CANCELLED' });
+  assert.equal(signals[0]?.aborted, true);
+
+  const piece = await open();
+  await more(piece, 1);
+  assert.equal(signals[1]?.aborted, false);
+  await end(piece);
+  assert.equal(signals[1]?.aborted, true);
+});
+
+test('whoever has left before there is a place takes none', async () => {
+  const { open, counters } = serverOf(() => numbered(9));
+  await assert.rejects(open(AbortSignal.abort()), { code: 'PEER_CANCELLED' });
+  await Promise.all(Array.from({ length: 64 }, () => open()));
+  assert.equal(counters.served, 64);
 });

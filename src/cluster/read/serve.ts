@@ -55,8 +55,16 @@ const readsMax = 64;
 const waitingMax = 1000;
 const noFrame = new Uint8Array(0);
 
+type ReadOwn = (
+  selection: Selection,
+  segments: readonly ReadSegment[],
+  signal: AbortSignal,
+) => AsyncIterable<Uint8Array>;
+
 interface OpenRead {
   readonly from: NodeName;
+  /** Ends the work on a frame that nobody wants any more. */
+  readonly stop: AbortController;
   readonly frames: AsyncIterator<Uint8Array>;
   /** The frames that follow the one given last; two, so that it is known which is the last. */
   readonly ahead: Promise<IteratorResult<Uint8Array>>[];
@@ -70,19 +78,13 @@ export class ReadServer {
   readonly #state: NodeState;
   readonly #timing: ClusterTiming;
   readonly #counters: ReadCounters;
-  readonly #readOwn: (selection: Selection, segments: readonly ReadSegment[]) => AsyncIterable<Uint8Array>;
+  readonly #readOwn: ReadOwn;
   readonly #reads = new Map<number, OpenRead>();
   readonly #waiting = new Set<() => void>();
   #placesTaken = 0;
   #nextId = 1;
 
-  constructor(
-    state: NodeState,
-    exchange: Exchange,
-    timing: ClusterTiming,
-    counters: ReadCounters,
-    readOwn: (selection: Selection, segments: readonly ReadSegment[]) => AsyncIterable<Uint8Array>,
-  ) {
+  constructor(state: NodeState, exchange: Exchange, timing: ClusterTiming, counters: ReadCounters, readOwn: ReadOwn) {
     this.#state = state;
     this.#timing = timing;
     this.#counters = counters;
@@ -100,13 +102,19 @@ export class ReadServer {
     { fromMs, toMs, wanted, segments, dropsCount }: ReadBody,
     { signal }: PeerWork,
   ): Promise<ReadPiece> {
+    const stop = new AbortController();
     // Reads nothing yet: the state is taken when the first frame is asked for.
-    const frames = this.#readOwn({ fromMs, toMs, wanted }, segments)[Symbol.asyncIterator]();
+    const frames = this.#readOwn({ fromMs, toMs, wanted }, segments, stop.signal)[Symbol.asyncIterator]();
     await this.#enter(signal);
+    // It is not heard any more.
+    if (signal.aborted) {
+      this.#leave();
+      throw cancelled();
+    }
     this.#counters.served++;
     const readId = this.#nextId++;
     const ahead = [nextOf(frames), nextOf(frames)];
-    const read = { from, frames, ahead, number: 0, idle: undefined };
+    const read = { from, stop, frames, ahead, number: 0, idle: undefined };
     const given = this.#give(readId, read);
     this.#reads.set(readId, Object.assign(read, { given }));
     const giveUp = (): void => this.#close(readId);
@@ -137,7 +145,7 @@ export class ReadServer {
     await new Promise<void>((resolve, reject) => {
       const giveUp = (): void => {
         this.#waiting.delete(admit);
-        reject(new TimbalaError('PEER_CANCELLED', 'nobody waits for the read any more'));
+        reject(cancelled());
       };
       const admit = (): void => {
         signal.removeEventListener('abort', giveUp);
@@ -199,9 +207,14 @@ export class ReadServer {
     this.#reads.delete(readId);
     this.#leave();
     read.idle?.cancel();
+    read.stop.abort();
     // Whatever it fails with, nobody waits for it.
     read.frames.return?.().then(undefined, () => undefined);
   }
+}
+
+function cancelled(): TimbalaError {
+  return new TimbalaError('PEER_CANCELLED', 'nobody waits for the read any more');
 }
 
 /** Its failure is told when it is asked for. */

@@ -11,12 +11,15 @@ const fragmentTimeMaxMs = 10 * secondMs;
 /** How long a fragment may keep others waiting. */
 const fragmentSliceMs = 10;
 
-function fragmentEvaluator(clock: Clock): FragmentEvaluator {
+export function fragmentEvaluator(clock: Clock): FragmentEvaluator {
   return (encoded, range, session, control) => {
     const endMs = clock.monotonicMs() + fragmentTimeMaxMs;
     const limits = new LimitedQueryControl({ state: () => (clock.monotonicMs() > endMs ? 'timeout' : 'run') });
     const limited = {
-      check: () => limits.check(),
+      check: () => {
+        control.check();
+        limits.check();
+      },
       addSamples: (count: number) => limits.addSamples(count),
       addBytes: (count: number) => control.addBytes(count),
     };

@@ -42,16 +42,18 @@ export class AnswerReader {
   }
 
   /**
-   * Nothing is given where nothing is found, but one frame of a fragment. `return()` gives everything back. Throws
-   * WANTED_INVALID, READ_TOO_LARGE, READ_NOT_SHARED, STORE_BUSY, STORAGE_REPLAYING, PART_CORRUPT.
+   * Nothing is given where nothing is found, but one frame of a fragment. `return()` gives everything back, once the frame
+   * that is being made is there or, after `signal`, has failed with READ_CANCELLED. Throws WANTED_INVALID, READ_TOO_LARGE,
+   * READ_NOT_SHARED, STORE_BUSY, STORAGE_REPLAYING, PART_CORRUPT.
    */
   async *read(
     selection: AnswerSelection,
     segments: readonly ReadSegment[],
+    signal?: AbortSignal,
   ): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
     const wanted = decodeWanted(selection.wanted);
     const session = this.#reader.openSession();
-    const control = new AnswerControl((count) => this.#take(count));
+    const control = new AnswerControl((count) => this.#take(count), signal);
     try {
       const ranges = new SegmentRanges(segments);
       if (wanted.kind === 'samples') yield* this.#samples(session, wanted, ranges, control);
@@ -93,7 +95,10 @@ export class AnswerReader {
       const knownHere = known?.[request] && new KnownSeries(known[request]);
       for (const [i, one] of series.entries()) {
         // What is known is not given out: a long stretch of it must not hold up other reads.
-        if (i % seriesPerBreath === 0) await this.#reader.breathe();
+        if (i % seriesPerBreath === 0) {
+          await this.#reader.breathe();
+          control.check();
+        }
         const within = ranges.of(this.#reader.partitionOf(one.labels));
         if (within.length === 0) continue;
         one.read(samples);
@@ -148,15 +153,23 @@ async function sharing<T>(evaluated: Promise<T>): Promise<T> {
   }
 }
 
+export function readCancelled(): TimbalaError {
+  return new TimbalaError('READ_CANCELLED', 'nobody waits for this part of a query any more');
+}
+
 class AnswerControl implements ReadControl {
   readonly #take: (count: number) => void;
+  readonly #signal: AbortSignal | undefined;
   #bytes = 0;
 
-  constructor(take: (count: number) => void) {
+  constructor(take: (count: number) => void, signal: AbortSignal | undefined) {
     this.#take = take;
+    this.#signal = signal;
   }
 
-  check(): void {}
+  check(): void {
+    if (this.#signal?.aborted) throw readCancelled();
+  }
 
   addBytes(count: number): void {
     if (this.#bytes + count > answerBytesMax) {

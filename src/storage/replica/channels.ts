@@ -15,7 +15,7 @@ import type {
   WriteGroups,
 } from '../contracts.ts';
 import type { Served } from '../protocol.ts';
-import type { AnswerSelection } from '../answers/answer-reader.ts';
+import { type AnswerSelection, readCancelled } from '../answers/answer-reader.ts';
 import type { ReadSegment } from '../answers/segment-ranges.ts';
 import type { Digest } from './digest-totals.ts';
 import type { Extent, WindowDigest } from './pair-reader.ts';
@@ -184,7 +184,10 @@ export function serveReplicaReader(channel: Channel, reader: ReplicaReader): voi
     },
     closeScan: ({ scanId }) => scans.close(scanId),
     heldPartitions: () => reader.heldPartitions(),
-    openRead: ({ selection, segments }) => ({ readId: reads.open(reader.read(selection, segments)) }),
+    openRead: ({ selection, segments }) => {
+      const stop = new AbortController();
+      return { readId: reads.open(reader.read(selection, segments, stop.signal), stop) };
+    },
     nextOfRead: async ({ readId }) => {
       const frame = await reads.next(readId);
       return new Transferred(frame, frame ? [frame.buffer] : []);
@@ -212,16 +215,23 @@ export function connectReplicaReader(channel: Channel): ReplicaReader {
       }
     },
     heldPartitions: () => peer.call('heldPartitions', {}),
-    async *read(selection: AnswerSelection, segments: readonly ReadSegment[]) {
+    async *read(selection: AnswerSelection, segments: readonly ReadSegment[], signal?: AbortSignal) {
       const { readId } = await peer.call('openRead', { selection, segments });
+      const close = (): void => peer.notify('closeRead', { readId });
+      // At once: `finally` would wait for the frame that is being made.
+      signal?.addEventListener('abort', close);
       try {
         for (;;) {
+          if (signal?.aborted) throw readCancelled();
           const frame = await peer.call('nextOfRead', { readId });
+          // A read that was closed looks as if it had come to its end.
+          if (signal?.aborted) throw readCancelled();
           if (!frame) return;
           yield frame;
         }
       } finally {
-        peer.notify('closeRead', { readId });
+        signal?.removeEventListener('abort', close);
+        close();
       }
     },
   };
@@ -229,26 +239,31 @@ export function connectReplicaReader(channel: Channel): ReplicaReader {
 
 /** Iterators that the other end of a channel draws from, by number. */
 class OpenIterators<Item> {
-  readonly #open = new Map<number, AsyncIterator<Item>>();
+  readonly #open = new Map<
+    number,
+    { readonly items: AsyncIterator<Item>; readonly stop: AbortController | undefined }
+  >();
   #nextId = 1;
 
-  open(items: AsyncIterable<Item>): number {
+  /** `stop`: ends the work on an item when the iterator is closed. */
+  open(items: AsyncIterable<Item>, stop?: AbortController): number {
     const id = this.#nextId++;
-    this.#open.set(id, items[Symbol.asyncIterator]());
+    this.#open.set(id, { items: items[Symbol.asyncIterator](), stop });
     return id;
   }
 
   /** Undefined at the end. */
   async next(id: number): Promise<Item | undefined> {
-    const next = await this.#open.get(id)?.next();
+    const next = await this.#open.get(id)?.items.next();
     if (next && !next.done) return next.value;
     this.#open.delete(id);
     return undefined;
   }
 
   async close(id: number): Promise<void> {
-    const items = this.#open.get(id);
+    const open = this.#open.get(id);
     this.#open.delete(id);
-    await items?.return?.();
+    open?.stop?.abort();
+    await open?.items.return?.();
   }
 }

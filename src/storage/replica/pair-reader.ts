@@ -98,8 +98,12 @@ export class PairReader {
   }
 
   /** The own share of a query (answers/answer-reader.ts). */
-  read(selection: AnswerSelection, segments: readonly ReadSegment[]): AsyncIterable<Uint8Array<ArrayBuffer>> {
-    return this.#answers.read(selection, segments);
+  read(
+    selection: AnswerSelection,
+    segments: readonly ReadSegment[],
+    signal?: AbortSignal,
+  ): AsyncIterable<Uint8Array<ArrayBuffer>> {
+    return this.#answers.read(selection, segments, signal);
   }
 
   /** Partitions of which anything is held, ascending. */

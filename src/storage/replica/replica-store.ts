@@ -51,7 +51,7 @@ export interface ReplicaReader {
   digestsOf(partitions: Uint32Array, startMs: number, endMs: number): Promise<Digest[]>;
   scan(extent: Extent): AsyncIterable<SamplesForPeer>;
   heldPartitions(): Promise<Uint32Array>;
-  read(selection: AnswerSelection, segments: readonly ReadSegment[]): AsyncIterable<Uint8Array>;
+  read(selection: AnswerSelection, segments: readonly ReadSegment[], signal?: AbortSignal): AsyncIterable<Uint8Array>;
 }
 
 export interface ReplicaStoreOptions {
@@ -224,8 +224,8 @@ export class ReplicaStore {
     return this.#options.keeper.applyRules(rules);
   }
 
-  read(selection: AnswerSelection, segments: readonly ReadSegment[]): AsyncIterable<Uint8Array> {
-    return this.#options.reader.read(selection, segments);
+  read(selection: AnswerSelection, segments: readonly ReadSegment[], signal?: AbortSignal): AsyncIterable<Uint8Array> {
+    return this.#options.reader.read(selection, segments, signal);
   }
 
   async saveState(name: string, bytes: Uint8Array): Promise<void> {
