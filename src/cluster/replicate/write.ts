@@ -110,6 +110,7 @@ class Attempt {
   readonly #groups: Group[];
   readonly #failures: string[] = [];
   #openCount = 0;
+  #late: Timer | undefined;
   #settled: { resolve: () => void; reject: (error: Error) => void } | undefined;
 
   constructor(
@@ -132,18 +133,26 @@ class Attempt {
   async run(): Promise<void> {
     if (this.#groups.length === 0) return;
     const { clock } = this.#state;
-    const timers: Timer[] = [];
+    const deadline = clock.setTimer(this.#timing.writeDeadlineMs, () => this.#fail('the deadline has passed'));
     try {
       await new Promise<void>((resolve, reject) => {
         this.#settled = { resolve, reject };
-        timers.push(clock.setTimer(this.#timing.standInAfterMs, () => this.#standIn(true)));
-        timers.push(clock.setTimer(this.#timing.writeDeadlineMs, () => this.#fail('the deadline has passed')));
+        this.#standInAfter(this.#timing.standInAfterMs);
         this.#sendToOwners();
       });
     } finally {
       this.#settled = undefined;
-      for (const timer of timers) timer.cancel();
+      deadline.cancel();
+      this.#late?.cancel();
     }
+  }
+
+  /** And then again, each time after twice as long: who stands in may be silent, too. */
+  #standInAfter(delayMs: number): void {
+    this.#late = this.#state.clock.setTimer(delayMs, () => {
+      this.#standIn(true);
+      if (this.#settled) this.#standInAfter(2 * delayMs);
+    });
   }
 
   #sendToOwners(): void {
