@@ -7,7 +7,8 @@ import { SimWorld } from '../../../sim/world.ts';
 import { SeededRandom } from '../../base/index.ts';
 import type { Log, Network, NetworkAddress, NetworkStream } from '../../ports/index.ts';
 import { Gossiper, type GossiperOptions } from './gossiper.ts';
-import { encodeMessage } from './messages.ts';
+import { encodeMessage, messageTypes } from './messages.ts';
+import { MessageWriter } from './msgpack.ts';
 
 const port = 7946;
 
@@ -46,6 +47,14 @@ class Bench {
   }
 }
 
+/** The beginning of a message that announces so many bytes of user state. */
+function pushPullOfUserState(userStateBytes: number): Uint8Array {
+  const writer = new MessageWriter();
+  writer.byte(messageTypes.pushPull);
+  writer.map({ Nodes: 0, UserStateLen: userStateBytes, Join: true });
+  return writer.copy();
+}
+
 suite('the gossip driver', () => {
   test('joins by any of several addresses, and says how many answered', async () => {
     const bench = new Bench();
@@ -62,6 +71,24 @@ suite('the gossip driver', () => {
       ['a', 'b'],
     );
     assert.ok(bench.logged.includes('peer-not-reached'));
+  });
+
+  test('takes no more from all streams together than it has room for, and is there for others afterwards', async () => {
+    const bench = new Bench();
+    const a = await bench.start('a', '1.0.0.1');
+    const streams = Array.from({ length: 8 }, () => bench.open({ host: '1.0.0.1', port }));
+    for (const { stream } of streams) {
+      stream.write(pushPullOfUserState(15 << 20));
+      stream.write(new Uint8Array(14 << 20));
+    }
+    await bench.run(50);
+    assert.equal(streams.filter(({ ends }) => ends > 0).length, 4);
+    assert.equal(a.status().counters.streamsRefused, 4);
+    await bench.run(11_000);
+    const b = await bench.start('b', '1.0.0.2');
+    const joined = b.join([{ host: '1.0.0.1', port }]);
+    await bench.run(100);
+    assert.equal(await joined, 1);
   });
 
   test('resolves names again, for peers that are not known yet or move', async () => {

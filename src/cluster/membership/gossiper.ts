@@ -1,7 +1,7 @@
 // Runs membership over the ports: sockets, streams and one timer around the pure step. Made for a thread of its own, so that
 // long work elsewhere can't make this node look dead. Everything that arrives is decoded here, and dropped where it is not
 // understood; what the step wants done is done in order.
-import { errorMessage, TimbalaError } from '../../base/index.ts';
+import { errorMessage, mib, TimbalaError } from '../../base/index.ts';
 import type {
   Clock,
   DatagramSocket,
@@ -32,6 +32,8 @@ import type { Effect, MemberChange } from './turn.ts';
 
 /** Streams that others may have open to us at a time. */
 const inboundStreamsMax = 128;
+/** Bytes of them all that are not whole messages yet; a thousand members take a third of a megabyte. */
+const inboundBytesMax = 64 * mib;
 /** Names of peers are resolved again in so long: they may come to stand for other addresses, or not be known yet. */
 const resolveIntervalMs = 30_000;
 /** What operators should know is logged once in so long for each event: others may cause it as often as they like. */
@@ -132,6 +134,7 @@ export class Gossiper {
   #wake: { readonly dueMs: number; readonly timer: Timer } | undefined;
   readonly #outbound = new Map<number, TimedStream>();
   readonly #inbound = new Map<number, TimedStream>();
+  #inboundBytes = 0;
   #lastStream = 0;
   readonly #contacts = new Map<string, ((error: string | undefined) => void)[]>();
   readonly #notices = new Map<string, { readonly nextMs: number; suppressedCount: number }>();
@@ -327,7 +330,20 @@ export class Gossiper {
     }
     this.counters.streamsAccepted++;
     const id = ++this.#lastStream;
+    let heldBytes = 0;
+    const hold = (bytesCount: number): void => {
+      heldBytes += bytesCount;
+      this.#inboundBytes += bytesCount;
+      if (this.#inboundBytes > inboundBytesMax) {
+        throw new TimbalaError('GOSSIP_TOO_LARGE', 'all streams together bring too much; this one was closed');
+      }
+    };
+    const release = (): void => {
+      this.#inboundBytes -= heldBytes;
+      heldBytes = 0;
+    };
     const end = (): void => {
+      release();
       this.#inbound.get(id)?.timer.cancel();
       this.#inbound.delete(id);
     };
@@ -342,8 +358,11 @@ export class Gossiper {
       onBytes: (bytes) => {
         if (!this.#inbound.has(id)) return;
         try {
+          hold(bytes.length);
           const message = decoder.push(bytes);
-          if (message) this.#step({ kind: 'request', stream: id, message });
+          if (!message) return;
+          release();
+          this.#step({ kind: 'request', stream: id, message });
         } catch (error) {
           this.counters.streamsRefused++;
           this.#ports.log.debug('stream-refused', { from: addressText(from), error: errorMessage(error) });

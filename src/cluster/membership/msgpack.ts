@@ -6,6 +6,13 @@ import { TimbalaError } from '../../base/index.ts';
 
 /** Containers within containers; memberlist itself nests none. */
 const depthMax = 8;
+/**
+ * What comes over a stream may be read again with every piece of it, so that a value may not be long to read: fields of a map, items
+ * in containers that are stepped over, bytes of a text. Byte strings take no longer for their length.
+ */
+const fieldsMax = 64;
+const skippedItemsMax = 1_024;
+const textBytesMax = 4_096;
 const textEncoder = new TextEncoder();
 const textDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
@@ -121,6 +128,8 @@ export class Fields {
 export class MessageReader {
   readonly #bytes: Uint8Array;
   #position: number;
+  /** Of the map that is being read. */
+  #skippedItems = 0;
 
   constructor(bytes: Uint8Array, position = 0) {
     this.#bytes = bytes;
@@ -178,6 +187,7 @@ export class MessageReader {
 
   #text(): string {
     const bytes = this.#raw();
+    if (bytes.length > textBytesMax) this.#fail(`text of ${bytes.length} bytes`);
     try {
       return textDecoder.decode(bytes);
     } catch {
@@ -217,6 +227,8 @@ export class MessageReader {
   map(kinds: FieldKinds): Fields {
     const fields = new Fields();
     const count = this.#entriesCount();
+    if (count > fieldsMax) this.#fail(`${count} fields`);
+    this.#skippedItems = 0;
     for (let i = 0; i < count; i++) {
       const name = this.#text();
       const kind = Object.hasOwn(kinds, name) ? kinds[name] : undefined;
@@ -246,6 +258,8 @@ export class MessageReader {
     }
     const items = this.#itemsCount(type);
     if (items !== undefined) {
+      this.#skippedItems += items;
+      if (this.#skippedItems > skippedItemsMax) this.#fail(`containers of ${this.#skippedItems} items`);
       for (let i = 0; i < items; i++) this.#skip(depth + 1);
       return;
     }
