@@ -151,3 +151,16 @@ export function applyDamage(bytes: Uint8Array, steps: readonly { kind: string; a
   }
   return result;
 }
+
+export function labelField(name: string | Buffer, value: string | Buffer): Buffer {
+  return bytesField(1, Buffer.concat([bytesField(1, Buffer.from(name)), bytesField(2, Buffer.from(value))]));
+}
+
+export function metricField(name: string): Buffer {
+  return labelField('__name__', name);
+}
+
+export function sampleField(timestampMs: number | bigint, bits = 0x3ff0000000000000n): Buffer {
+  const value = bits === 0n ? Buffer.alloc(0) : fixed64Field(1, bits);
+  return bytesField(2, Buffer.concat([value, varintField(2, timestampMs)]));
+}

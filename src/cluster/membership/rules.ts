@@ -4,7 +4,7 @@
 import { hostOf, addressText, networkAddressOf } from './address.ts';
 import { type Accusation, type Alive, type NodeReport, type WireAddress } from './messages.ts';
 import { addressesMax, isGone, type Member, membersMax, nodeStateNames, spokenVersion } from './state.ts';
-import { nameHash } from './summary.ts';
+import { nameHash } from './name-hash.ts';
 import { confirmSuspicion, startSuspicion } from './suspicion.ts';
 import { broadcast, knowsOthers, memberChanged, notice, type Turn } from './turn.ts';
 

@@ -4,7 +4,7 @@ import type { NetworkAddress } from '../../ports/index.ts';
 import { networkAddressOf, wireAddressOf } from './address.ts';
 import { BroadcastQueue } from './broadcasts.ts';
 import { metadataBytesMax, type WireAddress } from './messages.ts';
-import { nameHash } from './summary.ts';
+import { nameHash } from './name-hash.ts';
 import type { Suspicion } from './suspicion.ts';
 
 /** memberlist's numbers on the wire. */

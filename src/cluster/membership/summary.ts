@@ -1,25 +1,12 @@
 // A number that stands for the members that a node knows, so that two nodes see by a ping whether one has missed news. Gossip
 // reaches nearly all, not all: in a cluster of a thousand somebody misses something now and then, and would learn it only
 // with the next exchange of all that is known, minutes later.
+import { mix } from './name-hash.ts';
 import { isGone, type Member, type MembershipState } from './state.ts';
 
 /** Tells ours from what other applications put into acks. */
 const summaryMark = 0x54;
 const summaryLength = 5;
-
-/** Of a name, well mixed (FNV-1a, then Murmur's finish). */
-export function nameHash(name: string): number {
-  let hash = 0x811c_9dc5;
-  for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x0100_0193);
-  return mix(hash);
-}
-
-function mix(value: number): number {
-  let hash = value;
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85eb_ca6b);
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2_ae35);
-  return (hash ^ (hash >>> 16)) >>> 0;
-}
 
 /** The same for all who know the same members under the same incarnations; who is gone does not count. */
 export function memberSummary(state: MembershipState): number {
