@@ -139,6 +139,11 @@ test('errors of query, in Prometheus’s words', async () => {
     ['query=sum(up', `${invalid} "query": 1:7: parse error: unclosed left parenthesis`],
     ['query=up&time=abc', `${invalid} "time": invalid time value for 'time': cannot parse "abc" to a valid timestamp`],
     ['query=up&timeout=abc', `${invalid} "timeout": cannot parse "abc" to a valid duration`],
+    ['query=up&timeout=0', `${invalid} "timeout": timeout must be positive, got 0s`],
+    [
+      'query=up&limit=9223372036854775808',
+      `${invalid} "limit": strconv.Atoi: parsing "9223372036854775808": value out of range`,
+    ],
     ['query=up&timeout=-1', `${invalid} "timeout": timeout must be positive, got -1s`],
     ['query=up&limit=-1', `${invalid} "limit": limit must be non-negative`],
     ['query=up&limit=a', `${invalid} "limit": strconv.Atoi: parsing "a": invalid syntax`],

@@ -5,6 +5,8 @@ import { ApiError, invalidParameter } from './errors.ts';
 
 /** Longest form in the body of a call; Go's own limit. */
 const formBytesMax = 10 * mib;
+/** Go's largest int; further ones are refused as Go does. */
+const goIntMax = 2n ** 63n - 1n;
 
 /** Go's form parser, and so Prometheus, drops pairs with a semicolon. */
 const withoutSemicolons = (text: string): string =>
@@ -44,6 +46,9 @@ export class Parameters {
       throw invalidParameter('limit', `strconv.Atoi: parsing ${JSON.stringify(text)}: invalid syntax`);
     }
     const limit = Number(text);
+    if (BigInt(text.replace(/^[+-]/, '')) > goIntMax) {
+      throw invalidParameter('limit', `strconv.Atoi: parsing ${JSON.stringify(text)}: value out of range`);
+    }
     if (limit < 0) throw invalidParameter('limit', 'limit must be non-negative');
     return limit === 0 ? undefined : limit;
   }

@@ -110,9 +110,11 @@ function durationParameter(context: QueryContext, call: ApiCall, name: string): 
 }
 
 function timeoutParameter(context: QueryContext, call: ApiCall): number | undefined {
-  if (call.parameters.get('timeout') === '') return undefined;
+  const text = call.parameters.get('timeout');
+  if (text === '') return undefined;
   const timeoutMs = durationParameter(context, call, 'timeout');
-  if (timeoutMs < 0) {
+  // Less than a millisecond is a time, too.
+  if (timeoutMs <= 0 && !(Number(text) > 0)) {
     throw invalidParameter('timeout', `timeout must be positive, got ${context.numbers.formatDuration(timeoutMs)}`);
   }
   return timeoutMs;
