@@ -1,7 +1,7 @@
 export { type EngineOptions, type InstantQuery, PromqlEngine, type RangeQuery } from './engine.ts';
 export { evaluateFragment } from './fragments/evaluate-fragment.ts';
 export { fragmentRequestKind } from './fragments/fragment-request.ts';
-export { LimitedQueryControl, type QueryLimits } from './query-control.ts';
+export { CountedControl, LimitedQueryControl, type QueryLimits } from './query-control.ts';
 export type {
   FragmentAnswer,
   FragmentRequest,

@@ -47,13 +47,44 @@ export class LimitedQueryControl implements QueryControl {
     }
   }
 
+  /** Whoever is refused has taken nothing. */
   addBytes(count: number): void {
-    this.#bytesCount += count;
-    if (this.#bytesCount > this.#bytesMax) {
+    if (count > 0 && this.#bytesCount + count > this.#bytesMax) {
       throw new TimbalaError(
         'QUERY_TOO_MUCH_MEMORY',
         `query processing would take more than ${this.#bytesMax / mib} MiB for intermediate results; narrow its selectors or its range`,
       );
     }
+    this.#bytesCount += count;
+  }
+}
+
+/** The control of a part of a query that may come to nothing: knows what memory it took, so that it can be given back. */
+export class CountedControl implements QueryControl {
+  readonly remainingMs?: () => number;
+  readonly #control: QueryControl;
+  #bytesCount = 0;
+
+  constructor(control: QueryControl) {
+    this.#control = control;
+    if (control.remainingMs) this.remainingMs = () => control.remainingMs?.() ?? Infinity;
+  }
+
+  check(): void {
+    this.#control.check();
+  }
+
+  addSamples(count: number): void {
+    this.#control.addSamples(count);
+  }
+
+  addBytes(count: number): void {
+    this.#control.addBytes(count);
+    this.#bytesCount += count;
+  }
+
+  giveBack(): void {
+    this.#control.addBytes(-this.#bytesCount);
+    this.#bytesCount = 0;
   }
 }

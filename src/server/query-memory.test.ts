@@ -27,3 +27,18 @@ test('a query’s own limits hold as before', () => {
   control.release();
   assert.equal(memory.bytes, 0);
 });
+
+test('who is refused has taken nothing, neither of its own limit nor of what all share', () => {
+  const memory = new QueryMemory(10 * mib);
+  const other = new SharedQueryControl({}, memory);
+  other.addBytes(8 * mib);
+  const control = new SharedQueryControl({ bytesMax: 4 * mib }, memory);
+  assert.throws(() => control.addBytes(5 * mib), /more than 4 MiB/);
+  assert.throws(() => control.addBytes(3 * mib), /other queries/);
+  control.addBytes(2 * mib);
+  other.release();
+  control.addBytes(2 * mib);
+  assert.throws(() => control.addBytes(1), /more than 4 MiB/);
+  control.release();
+  assert.equal(memory.bytes, 0);
+});

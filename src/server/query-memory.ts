@@ -52,7 +52,12 @@ export class SharedQueryControl implements QueryControl {
 
   addBytes(count: number): void {
     this.#own.addBytes(count);
-    this.#memory.add(count);
+    try {
+      this.#memory.add(count);
+    } catch (error) {
+      this.#own.addBytes(-count);
+      throw error;
+    }
     this.#takenBytes += count;
   }
 

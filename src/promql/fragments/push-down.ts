@@ -9,7 +9,8 @@ import { selectK } from '../operators/select-k.ts';
 import type { Grid } from '../plan/grid.ts';
 import { type AggregationNode, mapChildren, type PlanNode } from '../plan/plan-node.ts';
 import type { Plan, TimedQuery } from '../plan/planner.ts';
-import type { FragmentAnswer, Queryable, QueryControl } from '../queryable.ts';
+import { CountedControl } from '../query-control.ts';
+import type { FragmentAnswer, Queryable } from '../queryable.ts';
 import { candidatesOf, demandUntied } from './candidates.ts';
 import { decodeFragment, type Fragment } from './fragment-frame.ts';
 import { encodeFragmentRequest } from './fragment-request.ts';
@@ -78,35 +79,6 @@ async function pushOne(
     if (!(error instanceof TimbalaError) || error.code === 'ASSERTION_FAILED') throw error;
     counted.giveBack();
     return undefined;
-  }
-}
-
-/** Knows what was taken, so that it can be given back. */
-class CountedControl implements QueryControl {
-  readonly remainingMs?: () => number;
-  readonly #control: QueryControl;
-  #bytesCount = 0;
-
-  constructor(control: QueryControl) {
-    this.#control = control;
-    if (control.remainingMs) this.remainingMs = () => control.remainingMs?.() ?? Infinity;
-  }
-
-  check(): void {
-    this.#control.check();
-  }
-
-  addSamples(count: number): void {
-    this.#control.addSamples(count);
-  }
-
-  addBytes(count: number): void {
-    this.#control.addBytes(count);
-    this.#bytesCount += count;
-  }
-
-  giveBack(): void {
-    this.#control.addBytes(-this.#bytesCount);
   }
 }
 

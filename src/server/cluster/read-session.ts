@@ -4,6 +4,7 @@ import { hasCode, present, type RpcPeer } from '../../base/index.ts';
 import { compareUtf8, decodeLabels, Labels } from '../../model/index.ts';
 import type { ReadEvent, WantedOfShared } from '../../cluster/index.ts';
 import {
+  CountedControl,
   evaluateFragment,
   type FragmentAnswer,
   type FragmentRequest,
@@ -33,11 +34,13 @@ import type { ClusterReadHandlers } from './read-protocol.ts';
 /** What one attempt of a read gathers; a new attempt begins with a new one. */
 interface Gathering {
   /** Reads the own share of what was planned, of one state taken now; says what others are to be asked for beside it. */
-  begin(session: ReadSession, planned: PlannedEvent): Promise<WantedOfShared | undefined>;
-  add(source: string, frame: Uint8Array): void;
+  begin(session: ReadSession, planned: PlannedEvent, control: QueryControl): Promise<WantedOfShared | undefined>;
+  add(source: string, frame: Uint8Array, control: QueryControl): void;
 }
 
 type PlannedEvent = Extract<ReadEvent, { kind: 'plan' }>;
+
+type OwnTexts = (session: ReadSession, control: QueryControl) => Promise<string[]>;
 
 /** Numbers reads on one worker's channel. */
 export class ReadIds {
@@ -86,12 +89,13 @@ export class ClusterSession implements Queryable {
       const union = new AnswerUnion(requests.length);
       let own: readonly { readonly series: readonly AnswerSeries[] }[] = [];
       return {
-        begin: async (session, planned) => {
-          if (planned.own.length > 0) own = await this.#shown(session, planned.own).select(requests, control);
+        begin: async (session, planned, attempt) => {
+          if (planned.own.length > 0) own = await this.#shown(session, planned.own).select(requests, attempt);
           const series = own.map((selection) => selection.series);
           return new Map(
             planned.shared.map(({ from, segments }) => {
-              const known = knownSeries(this.#options.reader, series, segments, () => control.check());
+              const known = knownSeries(this.#options.reader, series, segments, () => attempt.check());
+              for (const { length } of known) attempt.addBytes(length);
               return [from, encodeWanted({ kind: 'samples', requests, known })];
             }),
           );
@@ -122,8 +126,6 @@ export class ClusterSession implements Queryable {
     // Time must be left to read samples, should nothing come of it.
     const deadlineMs = (control.remainingMs?.() ?? queryTimeoutMs) / 2;
     const selection = { fromMs: startMs - beforeMs, toMs: lastMs + afterMs, wanted: encoded };
-    // Samples are counted where the fragments are put together, those of all nodes alike.
-    const ownControl = withoutSamples(control);
     const { gathered, warnings } = await this.#read(
       selection,
       control,
@@ -131,11 +133,12 @@ export class ClusterSession implements Queryable {
         const frames = new Map<string, Uint8Array>();
         let planned: PlannedEvent | undefined;
         return {
-          begin: async (session, event) => {
+          begin: async (session, event, attempt) => {
             planned = event;
             if (event.own.length === 0) return undefined;
             const shown = this.#shown(session, event.own);
-            frames.set('', await evaluateFragment(encoded, event.selection, shown, ownControl));
+            // Samples are counted where the fragments are put together, those of all nodes alike.
+            frames.set('', await evaluateFragment(encoded, event.selection, shown, withoutSamples(attempt)));
             return undefined;
           },
           add: (source, frame) => frames.set(source, frame),
@@ -158,15 +161,15 @@ export class ClusterSession implements Queryable {
       control,
       () => new Map<string, Labels>(),
       {
-        own: async (into, session, segments) => {
+        own: async (into, session, segments, attempt) => {
           const ranges = new SegmentRanges(segments);
-          for (const labels of await session.series(request, control)) {
+          for (const labels of await session.series(request, attempt)) {
             if (ranges.of(this.#options.reader.partitionOf(labels)).length > 0) into.set(labels.key(), labels);
           }
         },
-        told: (into, text) => {
+        told: (into, text, attempt) => {
           const labels = decodeLabels(text);
-          if (!into.has(labels.key())) control.addBytes(labelsBytesEstimate);
+          if (!into.has(labels.key())) attempt.addBytes(labelsBytesEstimate);
           into.set(labels.key(), labels);
         },
       },
@@ -175,24 +178,20 @@ export class ClusterSession implements Queryable {
   }
 
   labelNames(request: LabelRequest, control: QueryControl): Promise<string[]> {
-    const own = (session: ReadSession): Promise<string[]> => session.labelNames(request, control);
+    const own: OwnTexts = (session, attempt) => session.labelNames(request, attempt);
     return this.#texts({ ...request, of: 'names', name: '', limit: request.limit }, control, own);
   }
 
   labelValues(name: string, request: LabelRequest, control: QueryControl): Promise<string[]> {
-    const own = (session: ReadSession): Promise<string[]> => session.labelValues(name, request, control);
+    const own: OwnTexts = (session, attempt) => session.labelValues(name, request, attempt);
     return this.#texts({ ...request, of: 'values', name, limit: request.limit }, control, own);
   }
 
-  async #texts(
-    request: WantedLabels,
-    control: QueryControl,
-    own: (session: ReadSession) => Promise<string[]>,
-  ): Promise<string[]> {
+  async #texts(request: WantedLabels, control: QueryControl, own: OwnTexts): Promise<string[]> {
     const decoder = new TextDecoder();
     const found = await this.#labels(request, control, () => new Set<string>(), {
-      own: async (into, session) => {
-        for (const text of await own(session)) into.add(text);
+      own: async (into, session, _segments, attempt) => {
+        for (const text of await own(session, attempt)) into.add(text);
       },
       told: (into, text) => into.add(decoder.decode(text)),
     });
@@ -205,8 +204,8 @@ export class ClusterSession implements Queryable {
     control: QueryControl,
     empty: () => Found,
     gather: {
-      own(into: Found, session: ReadSession, segments: readonly ReadSegment[]): Promise<void>;
-      told(into: Found, text: Uint8Array): void;
+      own(into: Found, session: ReadSession, segments: readonly ReadSegment[], control: QueryControl): Promise<void>;
+      told(into: Found, text: Uint8Array, control: QueryControl): void;
     },
   ): Promise<Found> {
     const { startMs, endMs } = request;
@@ -215,12 +214,12 @@ export class ClusterSession implements Queryable {
       const into = empty();
       return {
         found: into,
-        begin: async (session, { own }) => {
-          if (own.length > 0) await gather.own(into, session, own);
+        begin: async (session, { own }, attempt) => {
+          if (own.length > 0) await gather.own(into, session, own, attempt);
           return undefined;
         },
-        add: (_source, frame) => {
-          for (const text of readTextFrame(frame)) gather.told(into, text);
+        add: (_source, frame, attempt) => {
+          for (const text of readTextFrame(frame)) gather.told(into, text, attempt);
         },
       };
     });
@@ -240,7 +239,8 @@ export class ClusterSession implements Queryable {
     const { alone, deadlineMs = control.remainingMs?.() ?? queryTimeoutMs } = options;
     let gathered: G | undefined;
     let session: ReadSession | undefined;
-    let bytesCount = 0;
+    // What an attempt takes it gives back when another begins.
+    const attempt = new CountedControl(control);
     let isOver = false;
     let wantedOfShared: WantedOfShared | undefined;
     try {
@@ -252,19 +252,17 @@ export class ClusterSession implements Queryable {
           return { gathered: present(gathered, 'an attempt'), warnings: event.warnings };
         }
         if (event.kind === 'frame') {
-          control.addBytes(event.frame.length);
-          bytesCount += event.frame.length;
+          attempt.addBytes(event.frame.length);
           // Two shares of one node are two lists.
           const source = event.isShared ? `${event.from}, shared` : event.from;
-          present(gathered, 'an attempt').add(source, event.frame);
+          present(gathered, 'an attempt').add(source, event.frame, attempt);
         } else {
-          control.addBytes(-bytesCount);
-          bytesCount = 0;
+          attempt.giveBack();
           this.#giveBack(session);
           session = this.#openSession();
           gathered = gathering();
           // What is read now is vouched for by the end, so it has to be read before more is asked for.
-          wantedOfShared = await gathered.begin(session, event);
+          wantedOfShared = await gathered.begin(session, event, attempt);
         }
         event = await main.call('next', wantedOfShared ? { readId, wantedOfShared } : { readId });
         wantedOfShared = undefined;

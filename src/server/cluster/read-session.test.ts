@@ -1,0 +1,55 @@
+// A query's view of the cluster over a main that plays the events of a read.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type Handlers, mib, RpcPeer } from '../../base/index.ts';
+import type { ReadEvent } from '../../cluster/index.ts';
+import { LimitedQueryControl } from '../../promql/index.ts';
+import { createInlineChannel, type Reader } from '../../storage/index.ts';
+import type { ClusterReadHandlers } from './read-protocol.ts';
+import { ClusterSession, ReadIds } from './read-session.ts';
+
+/** Each select of the own share takes so much. */
+const ownBytes = 400 * mib;
+
+function sessionOver(events: ReadEvent[]) {
+  const [workerEnd, mainEnd] = createInlineChannel();
+  const next = (): ReadEvent => {
+    const event = events.shift();
+    assert(event);
+    return event;
+  };
+  void new RpcPeer(mainEnd, { open: next, next, cancel: () => undefined } satisfies Handlers);
+  const opened = { count: 0 };
+  const reader = {
+    partitionOf: () => 0,
+    openSession: () => {
+      opened.count++;
+      return {
+        close: () => opened.count--,
+        select: async (requests: unknown[], control: LimitedQueryControl) => {
+          control.addBytes(ownBytes);
+          return requests.map(() => ({ series: [] }));
+        },
+      };
+    },
+  };
+  const main = new RpcPeer<ClusterReadHandlers>(workerEnd);
+  const options = { reader: reader as unknown as Reader, main, readIds: new ReadIds(), callId: 1 };
+  return { session: new ClusterSession(options), opened };
+}
+
+const selection = { fromMs: 0, toMs: 9, wanted: new Uint8Array() };
+const segment = { fromMs: 0, toMs: 9, partitions: Uint8Array.of(1) };
+const plan: ReadEvent = { kind: 'plan', selection, own: [segment], others: [], shared: [] };
+const end: ReadEvent = { kind: 'end', warnings: [] };
+const request = { matchers: [], startMs: 0, endMs: 9 };
+
+test('an attempt that is given up gives back what it took', async () => {
+  const { session, opened } = sessionOver([plan, plan, plan, plan, end]);
+  const control = new LimitedQueryControl({ bytesMax: 2 * ownBytes - 1 });
+  assert.deepEqual(await session.select([request], control), [{ series: [] }]);
+  assert.equal(opened.count, 1);
+  assert.throws(() => control.addBytes(ownBytes), { code: 'QUERY_TOO_MUCH_MEMORY' });
+  session.close();
+  assert.equal(opened.count, 0);
+});
