@@ -169,8 +169,18 @@ export class ReplicaStore {
     return refusing(() => this.#options.reader.digests(extent));
   }
 
-  scan(extent: Extent): AsyncIterable<SamplesForPeer> {
-    return this.#options.reader.scan(extent);
+  /** A payload is encoded by the lane, which may be busy. */
+  async *scan(extent: Extent): AsyncGenerator<SamplesForPeer, void, undefined> {
+    const payloads = this.#options.reader.scan(extent)[Symbol.asyncIterator]();
+    try {
+      for (;;) {
+        const next = await refusing(() => payloads.next());
+        if (next.done) return;
+        yield next.value;
+      }
+    } finally {
+      await payloads.return?.();
+    }
   }
 
   /** One digest for each partition (ascending), over the windows from `startMs` to before `endMs`. */
