@@ -70,7 +70,7 @@ export class ClusterNode {
       pacer: this.#pacer,
     };
     const leases = new Leases(clock, timing.leaseMs);
-    void new RepairAnswerer(this.state, this.#exchange, this.#repairCounters, leases);
+    void new RepairAnswerer(context, leases);
     this.repairer = new Repairer(context, this.#backoff, leases, () => random.float());
     this.dropper = new Dropper(this.state, timing, () => this.tellAll());
   }

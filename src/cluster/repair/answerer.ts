@@ -13,10 +13,11 @@ import {
   windowMs,
 } from '../contracts.ts';
 import { ownerToken } from '../decisions.ts';
-import type { Asked, Exchange } from '../exchange.ts';
+import type { Asked } from '../exchange.ts';
 import type { Mark } from '../marks/index.ts';
 import type { Finding } from '../messages.ts';
 import type { NodeState } from '../state.ts';
+import { isDue } from './batch.ts';
 import type { Leases } from './leases.ts';
 import {
   type CheckBody,
@@ -28,24 +29,28 @@ import {
   countCopy,
   type RepairCounters,
 } from './questions.ts';
+import type { RepairContext } from './session.ts';
 
 const empty: Digest = { samplesCount: 0, sum: 0n };
 
 interface Difference {
   readonly from: NodeName;
   readonly store: StoreId;
-  readonly partition: number;
+  readonly scope: Scope;
   readonly mark: Mark | undefined;
   readonly theirs: Digest;
   readonly ours: Digest;
 }
 
 export class RepairAnswerer {
+  readonly #context: RepairContext;
   readonly #state: NodeState;
   readonly #counters: RepairCounters;
   readonly #leases: Leases;
 
-  constructor(state: NodeState, exchange: Exchange, counters: RepairCounters, leases: Leases) {
+  constructor(context: RepairContext, leases: Leases) {
+    const { state, exchange, counters } = context;
+    this.#context = context;
     this.#state = state;
     this.#counters = counters;
     this.#leases = leases;
@@ -90,7 +95,7 @@ export class RepairAnswerer {
         if (state.isOwner(partition) && !state.marks.isMarked(partition)) state.marks.markPartition(partition);
         return 'differs';
       }
-      if (!isEqual) return this.#differs({ from, store, partition, mark, theirs, ours });
+      if (!isEqual) return this.#differs({ from, store, scope: { partition, windowStartMs }, mark, theirs, ours });
       if (mark && state.view === view) this.#confirm({ partition, windowStartMs }, mark.version, from, store);
       // Also where the message that was to end its lease got lost.
       this.#leases.end(partition, from);
@@ -98,10 +103,15 @@ export class RepairAnswerer {
     });
   }
 
-  #differs({ from, store, partition, mark, theirs, ours }: Difference): Finding {
+  #differs({ from, store, scope, mark, theirs, ours }: Difference): Finding {
     const { name, view } = this.#state;
+    const { partition } = scope;
+    // Soon, that is: an open window may wait for its end, and who asks for the sake of a loss would wait as long.
     const willSend =
-      mark !== undefined && view.isOwner(from, partition) && !mark.confirmed.includes(ownerToken(from, store));
+      mark !== undefined &&
+      view.isOwner(from, partition) &&
+      !mark.confirmed.includes(ownerToken(from, store)) &&
+      isDue(this.#context, scope, mark);
     if (willSend && ours.samplesCount > theirs.samplesCount) return 'more';
     // Both ask each other at this moment: one of them goes first.
     const goesFirst =

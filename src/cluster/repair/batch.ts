@@ -1,10 +1,28 @@
 // Which marks are worked on next: those that queries found short, then layer after layer (whole partitions, then windows), so
 // that a batch is of one range of time. Open windows are passed over without a look at each of their many marks.
 import { digestsMax, type NodeName, type Scope, windowMs } from '../contracts.ts';
-import type { ScopedMark } from '../marks/index.ts';
+import type { Mark, ScopedMark } from '../marks/index.ts';
 import type { View } from '../view.ts';
 import type { Leases } from './leases.ts';
 import type { RepairContext } from './session.ts';
+
+/** Still being written, or just now. */
+function isOpen({ state, timing }: RepairContext, windowStartMs: number | undefined): boolean {
+  return windowStartMs !== undefined && windowStartMs + windowMs + timing.windowGraceMs > state.clock.nowMs();
+}
+
+/**
+ * Whether a mark is worked on now. Hints are pushed at any time; an owner's open window is still being written, and differs all
+ * the time. It is compared once nevertheless where a loss is not healed before.
+ */
+export function isDue(
+  context: RepairContext,
+  { partition, windowStartMs }: Scope,
+  { since }: Mark,
+  unsettledSince = context.state.unsettledSince,
+): boolean {
+  return since <= unsettledSince || !isOpen(context, windowStartMs) || !context.state.isOwner(partition);
+}
 
 const urgentMax = 4096;
 /** Whole partitions are compared in smaller batches: others may fill those that are not in this one. */
@@ -46,7 +64,8 @@ export class BatchPicker {
     for (const { windowStartMs, marksCount, shape } of marks.layers()) {
       if (!this.#isOpen(windowStartMs)) count += marksCount;
       else if (!this.#isIdle(windowStartMs, shape, unsettledSince)) {
-        for (const mark of marks.marksIn(windowStartMs)) if (this.#isDue(mark, unsettledSince)) count++;
+        for (const mark of marks.marksIn(windowStartMs))
+          if (isDue(this.#context, mark.scope, mark, unsettledSince)) count++;
       }
     }
     return count;
@@ -97,7 +116,7 @@ export class BatchPicker {
           [this.#windowStartMs, this.#partition, isDone] = [windowStartMs, mark.scope.partition, false];
           break;
         }
-        if (!this.#isDue(mark, unsettledSince)) continue;
+        if (!isDue(this.#context, mark.scope, mark, unsettledSince)) continue;
         dueCount++;
         if (this.#isWorkable(mark)) batch.push(mark);
       }
@@ -121,17 +140,7 @@ export class BatchPicker {
   }
 
   #isOpen(windowStartMs: number | undefined): boolean {
-    const { state, timing } = this.#context;
-    return windowStartMs !== undefined && windowStartMs + windowMs + timing.windowGraceMs > state.clock.nowMs();
-  }
-
-  /**
-   * Hints are pushed at any time; an owner's open window is still being written, and differs all the time. It is compared once
-   * nevertheless where a loss is not healed before.
-   */
-  #isDue({ scope, since }: ScopedMark, unsettledSince: number): boolean {
-    const { partition, windowStartMs } = scope;
-    return since <= unsettledSince || !this.#isOpen(windowStartMs) || !this.#context.state.isOwner(partition);
+    return isOpen(this.#context, windowStartMs);
   }
 
   /**

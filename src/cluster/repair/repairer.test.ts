@@ -131,3 +131,22 @@ test('partitions that hold much are sent a few at a time: what was sent is liste
   assert.deepEqual(new Set(scanned.map(String)), new Set(['0,1', '2,3', '4,5', '6,7']));
   a.repairer.stop();
 });
+
+test('a loss is made up for in an open window, even where an owner has more and will not send it before the end', async () => {
+  const owners = await TestOwners.start(['a', 'b', 'c', 'd'], timing);
+  const [a, b] = [owners.get('a'), owners.get('b')];
+  const lost = owners.get('d').store.id;
+  const openMs = windowStartOf(owners.world.clock.nowMs());
+  const older = { series: 0, timestampMs: openMs, value: 1 };
+  a.write([older]);
+  // b has made up for the loss when it takes what a misses.
+  for (const { state } of [b, a]) {
+    await owners.settled(state.change((record) => record.withRemoved('d')));
+    await owners.settled(state.settle());
+  }
+  b.write([older, { ...older, timestampMs: openMs + 1, value: 2 }]);
+  for (const { repairer } of [a, b]) repairer.start();
+  const isHealed = await owners.world.runSettledUntil(() => a.state.self?.cleared.includes(lost) ?? false, minuteMs);
+  assert.ok(isHealed, 'a has cleared the loss within a minute');
+  for (const { repairer } of [a, b]) repairer.stop();
+});

@@ -69,7 +69,7 @@ export class TestOwner {
     const counters = createRepairCounters();
     this.context = { state: this.state, exchange, timing, counters, pacer: new Pacer(clock) };
     this.leases = new Leases(clock, timing.leaseMs);
-    void new RepairAnswerer(this.state, exchange, counters, this.leases);
+    void new RepairAnswerer(this.context, this.leases);
     const backoff = new Backoff(clock, timing.repairBackoffMs, () => undefined);
     this.repairer = new Repairer(this.context, backoff, this.leases, this.#random);
   }
