@@ -8,12 +8,15 @@ import {
   memoryBytes,
   NodeDisk,
   NodeNetwork,
+  onReloadSignal,
   onTerminationSignal,
   onUncaughtError,
   packageVersion,
   PinoLog,
   processorsCount,
   processUsage,
+  readGossipKeys,
+  readStreamSecurity,
   SystemClock,
   SystemRandom,
   ThreadWorkers,
@@ -55,13 +58,16 @@ function readCommand(): { command: Command; config: NodeConfig | undefined } {
 }
 
 async function start(config: NodeConfig, log: PinoLog): Promise<StartedNode> {
+  const { gossipKeyFile, peerTls } = config.cluster ?? {};
+  const network = peerTls ? await NodeNetwork.secured(readStreamSecurity(peerTls)) : new NodeNetwork();
   const modules = await loadKernels(kernelDirectory, ['wire', 'head', 'pages']);
   const ports = {
     clock: new SystemClock(),
     log,
     http: new SocketHttp(log),
     workers: new ThreadWorkers(workerEntry, workerHeaps),
-    network: new NodeNetwork(),
+    network,
+    gossipKeys: () => (gossipKeyFile === undefined ? [] : readGossipKeys(gossipKeyFile)),
     random: new SystemRandom(),
     disk: new NodeDisk(config.dataDirectory),
     usage: processUsage,
@@ -92,6 +98,11 @@ async function serve(config: NodeConfig, doubtfulVariables: readonly string[]): 
   };
   onUncaughtError(endFailed);
   node.failed.catch(endFailed);
+  if (config.cluster?.gossipKeyFile !== undefined) {
+    onReloadSignal(() => {
+      node.reloadKeys().catch((error: unknown) => log.error('gossip-keys-not-read', { error }));
+    });
+  }
   onTerminationSignal((signal) => {
     log.info('node-stopping', { signal });
     node.close().then(

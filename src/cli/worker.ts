@@ -3,6 +3,7 @@
 import { flushCompileCache } from 'node:module';
 import {
   lowerThreadPriority,
+  NodeAesGcm,
   NodeDisk,
   NodeNetwork,
   PinoLog,
@@ -18,6 +19,7 @@ const ports: ThreadPorts = {
   random: new SystemRandom(),
   log: PinoLog.open((start as StorageStart).logLevel, { worker: role }),
   network: new NodeNetwork(),
+  cipher: new NodeAesGcm(),
   openDisk: (directory) => new NodeDisk(directory),
   lowerThreadPriority,
 };

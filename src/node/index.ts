@@ -8,6 +8,7 @@ export {
   hostName,
   lowerThreadPriority,
   memoryBytes,
+  onReloadSignal,
   onTerminationSignal,
   onUncaughtError,
   packageVersion,
@@ -15,4 +16,5 @@ export {
   processUsage,
 } from './process.ts';
 export { SystemRandom } from './random.ts';
+export { readGossipKeys, readStreamSecurity } from './secrets.ts';
 export { ThreadWorkers, type WorkerStart, workerStart } from './workers.ts';

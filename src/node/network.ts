@@ -48,6 +48,12 @@ async function securedSockets({ key, certificate: cert, authority: ca }: StreamS
   // Loaded here, since most nodes go without.
   const tls = await import('node:tls');
   const common = { key, cert, ca, minVersion: 'TLSv1.3' } as const;
+  try {
+    tls.createSecureContext(common);
+  } catch (cause) {
+    const message = `certificate, key and authority do not fit, or are no PEM: ${errorMessage(cause)}`;
+    throw new TimbalaError('PEER_TLS', message, { cause });
+  }
   return {
     // Peers are dialed by addresses; whether the certificate is the node's is judged when it has said its name.
     connect: ({ host, port }) => tls.connect({ ...common, host, port, checkServerIdentity: () => undefined }),
@@ -166,7 +172,7 @@ export class NodeNetwork implements Network {
     this.#sockets = sockets;
   }
 
-  /** With mutual TLS on every stream; datagrams stay plain. */
+  /** With mutual TLS on every stream; datagrams stay plain. Throws PEER_TLS. */
   static async secured(security: StreamSecurity): Promise<NodeNetwork> {
     return new NodeNetwork(await securedSockets(security));
   }

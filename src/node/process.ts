@@ -15,6 +15,11 @@ export function onTerminationSignal(onSignal: (signal: string) => void): void {
   process.on('SIGINT', handle);
 }
 
+/** Calls `onSignal` for SIGHUP, which would end the process else: files are to be read again. */
+export function onReloadSignal(onSignal: () => void): void {
+  process.on('SIGHUP', onSignal);
+}
+
 /** Calls `onError` for an error that nothing caught; what the process does then is no longer known, so it must end. */
 export function onUncaughtError(onError: (error: unknown) => void): void {
   process.on('uncaughtException', onError);

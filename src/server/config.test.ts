@@ -28,11 +28,23 @@ test('peers, or a gossip address alone, make a node one of a cluster', () => {
       { host: '::1', port: 7951 },
     ],
     zone: 'z',
+    gossipKeyFile: undefined,
+    peerTls: undefined,
   });
   const alone = clusterOf({ 'gossip-bind-addr': '127.0.0.1:7946', 'gossip-advertise-addr': 'me:80' });
   assert.deepEqual(alone?.gossipAdvertise, { host: 'me', port: 80 });
   assert.deepEqual(alone?.peers, []);
   assert.equal(clusterOf({ peers: '', zone: 'z', 'gossip-advertise-addr': 'me:80' }), undefined);
+});
+
+test('keys and certificates are named by their files, those of TLS all or none', () => {
+  const given = { peers: 'a', 'gossip-key-file': 'k', 'peer-tls-cert': 'c', 'peer-tls-key': 'p', 'peer-tls-ca': 'a' };
+  const { gossipKeyFile, peerTls } = parseConfig(given, 'box').cluster ?? {};
+  assert.deepEqual([gossipKeyFile, peerTls], ['k', { certificate: 'c', key: 'p', authority: 'a' }]);
+  for (const name of ['peer-tls-cert', 'peer-tls-key', 'peer-tls-ca'] as const) {
+    assert.throws(() => parseConfig({ ...given, [name]: '' }, 'box'), /OPTION_INVALID: .*give all three, or none/);
+    assert.throws(() => parseConfig({ [name]: 'x' }, 'box'), /OPTION_INVALID/, 'of a single node, too');
+  }
 });
 
 test('retention is a time, a size, or both', () => {

@@ -12,6 +12,17 @@ export interface ClusterConfig {
   /** Gossip addresses where the cluster may be found; none: this node founds one. */
   readonly peers: readonly HostPort[];
   readonly zone: string;
+  /** Undefined: gossip goes in plain. */
+  readonly gossipKeyFile: string | undefined;
+  /** Undefined: peers are spoken to in plain. */
+  readonly peerTls: PeerTlsFiles | undefined;
+}
+
+/** Paths of files in PEM. */
+export interface PeerTlsFiles {
+  readonly certificate: string;
+  readonly key: string;
+  readonly authority: string;
 }
 
 export interface NodeConfig {
@@ -47,6 +58,7 @@ export function parseConfig(given: Readonly<Partial<Record<OptionName, string>>>
   const httpBind = parse('http-bind-addr');
   const gossipBind = parse('gossip-bind-addr');
   const peers = parse('peers');
+  const peerTls = peerTlsFiles(parse('peer-tls-cert'), parse('peer-tls-key'), parse('peer-tls-ca'));
   const isClustered = peers.length > 0 || given['gossip-bind-addr'] !== undefined;
   return {
     dataDirectory: parse('data-directory'),
@@ -60,10 +72,28 @@ export function parseConfig(given: Readonly<Partial<Record<OptionName, string>>>
           gossipAdvertise: parse('gossip-advertise-addr') ?? { ...gossipBind, host: gossipBind.host || hostName },
           peers,
           zone: parse('zone'),
+          gossipKeyFile: parse('gossip-key-file'),
+          peerTls,
         }
       : undefined,
     given,
   };
+}
+
+/** Throws OPTION_INVALID where some are given: a node that takes part in plain is not what was meant then. */
+function peerTlsFiles(
+  certificate: string | undefined,
+  key: string | undefined,
+  authority: string | undefined,
+): PeerTlsFiles | undefined {
+  if (certificate !== undefined && key !== undefined && authority !== undefined) {
+    return { certificate, key, authority };
+  }
+  if (certificate === undefined && key === undefined && authority === undefined) return undefined;
+  throw new TimbalaError(
+    'OPTION_INVALID',
+    '--peer-tls-cert, --peer-tls-key and --peer-tls-ca: give all three, or none',
+  );
 }
 
 export function formatHostPort({ host, port }: HostPort): string {

@@ -4,7 +4,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { afterEach, test } from 'node:test';
 import type { GossipPeer, MemberChange, NodeMetadata } from '../cluster/index.ts';
-import { NodeNetwork, SystemClock, SystemRandom } from '../node/index.ts';
+import { NodeAesGcm, NodeNetwork, SystemClock, SystemRandom } from '../node/index.ts';
 import { GossipClient, type GossipClientOptions, type GossipMember } from './gossip-client.ts';
 import { InlineWorkers } from './inline-workers.ts';
 import { TestLog } from './test-node.ts';
@@ -38,6 +38,7 @@ async function start(name: string, options: Partial<GossipClientOptions> = {}): 
     log,
     random: new SystemRandom(),
     network: new NodeNetwork(),
+    cipher: new NodeAesGcm(),
     openDisk: () => assert.fail('gossip has no disk'),
     lowerThreadPriority: () => {},
   });
@@ -52,6 +53,7 @@ async function start(name: string, options: Partial<GossipClientOptions> = {}): 
       bind: { host: '127.0.0.1', port: 0 },
       advertise: { host: '127.0.0.1', port: 0 },
       peers: [],
+      keys: [],
       metadata: metadataOf(),
       ...options,
     },
@@ -117,6 +119,28 @@ test('a member of another cluster is not alive, and is warned of', async () => {
   // It yields, and is one of ours.
   b.client.setMetadata(metadataOf());
   assert.equal((await a.heard('updated', 'b')).isAlive, true);
+});
+
+test('with keys, only who has one of them is heard; new ones take the place of old without a pause', async () => {
+  const [old, other, later] = [1, 2, 3].map((fill) => new Uint8Array(32).fill(fill));
+  assert.ok(old && other && later);
+  const a = await start('a', { keys: [old] });
+  await start('plain', { peers: [a.address] });
+  await start('other', { peers: [a.address], keys: [other] });
+  const b = await start('b', { peers: [a.address], keys: [old] });
+  await Promise.all([a.heard('joined', 'b'), b.heard('joined', 'a')]);
+  for (const keys of [[old, later], [later, old], [later]]) {
+    await a.client.setKeys(keys);
+    await b.client.setKeys(keys);
+  }
+  b.client.setMetadata(metadataOf({ recordHash: 'd'.repeat(32) }));
+  await a.heard('updated', 'b');
+  await assert.rejects(a.client.setKeys([]), /GOSSIP_KEY/);
+  await assert.rejects(a.client.setKeys([new Uint8Array(5)]), /GOSSIP_KEY/);
+  assert.deepEqual(
+    a.client.members().map(({ name }) => name),
+    ['b'],
+  );
 });
 
 test('a port that is taken is a typed error', async () => {

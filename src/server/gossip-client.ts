@@ -122,6 +122,11 @@ export class GossipClient {
     this.#worker.notify('setPeers', [...peers]);
   }
 
+  /** Keys in place of those there are. Rejects with GOSSIP_KEY, and nothing has changed. */
+  setKeys(keys: readonly Uint8Array[]): Promise<void> {
+    return this.#worker.call('setKeys', keys);
+  }
+
   status(): Promise<GossipStatus> {
     return this.#worker.call('status', undefined);
   }

@@ -13,6 +13,8 @@ export interface GossipStart {
   readonly advertise: GossipPeer;
   /** Seeds: asked at once, and tried again as long as no member is found there. */
   readonly peers: readonly GossipPeer[];
+  /** The first encrypts, all decrypt; none: everything goes in plain, and what is encrypted is refused. */
+  readonly keys: readonly Uint8Array[];
   /** `encodeMetadata`'s. */
   readonly metadata: Uint8Array;
 }
@@ -23,6 +25,8 @@ export type GossipHandlers = {
   setMetadata(metadata: Uint8Array): void;
   /** Further places where members may be, in place of those that were named before; seeds stay. */
   setPeers(peers: readonly GossipPeer[]): void;
+  /** Keys in place of those there are. Rejects with GOSSIP_KEY where one is no key, there is none, or there was none. */
+  setKeys(keys: readonly Uint8Array[]): Promise<void>;
   status(): Promise<GossipStatus>;
   leave(request: { readonly timeoutMs: number }): Promise<void>;
   /** Closes the sockets at once; to the others the node is dead, unless it has left. */

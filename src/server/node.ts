@@ -53,6 +53,8 @@ export interface NodePorts {
   readonly workers: Workers;
   readonly network: Network;
   readonly random: Random;
+  /** Reads the keys that encrypt gossip, the one to encrypt with first; none: it goes in plain. Throws GOSSIP_KEY. */
+  readonly gossipKeys: () => readonly Uint8Array[];
   /** The disk of the data directory, for its lock; workers open their own. */
   readonly disk: Disk;
   readonly usage: () => ProcessUsage;
@@ -76,6 +78,8 @@ export interface StartedNode {
   readonly failed: Promise<never>;
   /** Resolves when the log of earlier runs is in the head and queries are answered. */
   readonly ready: Promise<ReplayReport>;
+  /** Reads the keys of gossip again. Rejects with GOSSIP_KEY, and those there are stay. */
+  reloadKeys(): Promise<void>;
   /** Stops accepting, finishes what was accepted, closes the log. */
   close(): Promise<void>;
 }
@@ -246,6 +250,12 @@ class Node implements StartedNode {
       this.#ports,
     );
     this.#member.failed.catch((error: unknown) => this.#memberFailed.reject(error));
+  }
+
+  async reloadKeys(): Promise<void> {
+    const keys = this.#ports.gossipKeys();
+    await this.#member?.setGossipKeys(keys);
+    this.#ports.log.info('gossip-keys-read', { keysCount: keys.length });
   }
 
   get #isReady(): boolean {

@@ -116,6 +116,9 @@ const hostPort = z.string().transform(parseHostPort);
 /** '' where it is not given. */
 const optionalHostPort = z.union([z.literal('').transform(() => undefined), hostPort]);
 
+/** '' where it is not given. */
+const optionalPath = z.string().transform((path) => (path === '' ? undefined : path));
+
 interface OptionDescription {
   /** From the option's text to its value. */
   readonly schema: z.ZodType<unknown, string>;
@@ -166,6 +169,30 @@ export const options = {
     placeholder: 'NAME',
     defaultText: '',
     help: 'failure zone of this node, such as a rack: copies are kept in different ones. Fixed when it joins',
+  },
+  'gossip-key-file': {
+    schema: optionalPath,
+    placeholder: 'FILE',
+    defaultText: '',
+    help: 'keys that encrypt gossip, one a line in base64: the first encrypts, all decrypt. Read again on SIGHUP',
+  },
+  'peer-tls-cert': {
+    schema: optionalPath,
+    placeholder: 'FILE',
+    defaultText: '',
+    help: "certificate (PEM) for the host in this node's name: peers then speak TLS, and show theirs. Needs the next two",
+  },
+  'peer-tls-key': {
+    schema: optionalPath,
+    placeholder: 'FILE',
+    defaultText: '',
+    help: 'key (PEM) of the certificate',
+  },
+  'peer-tls-ca': {
+    schema: optionalPath,
+    placeholder: 'FILE',
+    defaultText: '',
+    help: "certificate (PEM) of the authority that has signed all nodes' certificates",
   },
   'log-level': {
     schema: z.enum(['debug', 'info', 'warn', 'error'], 'expected debug, info, warn or error'),

@@ -13,6 +13,7 @@ const client = await GossipClient.start(
     name,
     bind: { host, port: 0 },
     advertise: { host, port: 0 },
+    keys: [],
     peers: [{ host, port: Number(seedPort) }],
     metadata: { clusterId: '', recordHash: '', peerAddress: '', formats: {} },
   },

@@ -1,6 +1,6 @@
 // A whole node in the calling thread, for tests: real HTTP and kernels, a simulated disk, no worker threads. Test-only.
 import { SocketHttp } from '../node/http/index.ts';
-import { NodeNetwork, SystemClock, SystemRandom } from '../node/index.ts';
+import { NodeAesGcm, NodeNetwork, SystemClock, SystemRandom } from '../node/index.ts';
 import type { Log } from '../ports/index.ts';
 import { SimDisk } from '../../sim/disk.ts';
 import { loadTestModule } from '../wasm/test-modules.ts';
@@ -50,6 +50,7 @@ export async function startTestNode(
     random: new SystemRandom(),
     log,
     network: new NodeNetwork(),
+    cipher: new NodeAesGcm(),
     openDisk: () => disk,
     lowerThreadPriority: () => {},
   };
@@ -64,6 +65,7 @@ export async function startTestNode(
       workers: new InlineWorkers(ports),
       network: ports.network,
       random: ports.random,
+      gossipKeys: () => [],
       usage: () => ({ cpuSeconds: 1.5, residentBytes: 1000 }),
     },
     {

@@ -5,8 +5,10 @@ import { SimNetwork } from '../../../sim/network.ts';
 import { SimRandom } from '../../../sim/random.ts';
 import { SimWorld } from '../../../sim/world.ts';
 import { SeededRandom } from '../../base/index.ts';
+import { NodeAesGcm } from '../../node/index.ts';
 import type { Log, Network, NetworkAddress, NetworkStream } from '../../ports/index.ts';
 import { Gossiper, type GossiperOptions } from './gossiper.ts';
+import { Keyring } from './keyring.ts';
 import { encodeMessage, messageTypes } from './messages.ts';
 import { MessageWriter } from './msgpack.ts';
 
@@ -223,6 +225,24 @@ suite('the gossip driver', () => {
       await bench.run(150);
     }
     assert.equal(bench.logged.filter((event) => event === 'death-refuted').length, 2, '100 accusations in 15 seconds');
+  });
+
+  test('tells operators that somebody has no key of ours, or another one', async () => {
+    const bench = new Bench();
+    const keyring = (fill: number): { keyring: Keyring } => ({
+      keyring: new Keyring(new NodeAesGcm(), new SimRandom(fill), [new Uint8Array(32).fill(fill)]),
+    });
+    await bench.start('a', '1.0.0.1', keyring(1));
+    for (const [host, options] of [
+      ['1.0.0.2', {}],
+      ['1.0.0.3', keyring(2)],
+    ] as const) {
+      const stranger = await bench.start(host, host, options);
+      const joined = stranger.join([{ host: '1.0.0.1', port }]);
+      await bench.run(11_000);
+      assert.equal(await joined, 0);
+      assert.ok(bench.logged.splice(0).includes('gossip-not-decrypted'), host);
+    }
   });
 
   test('stopping ends what is under way', async () => {

@@ -1,7 +1,7 @@
 // Runs membership over the ports: sockets, streams and one timer around the pure step. Made for a thread of its own, so that
 // long work elsewhere can't make this node look dead. Everything that arrives is decoded here, and dropped where it is not
 // understood; what the step wants done is done in order.
-import { errorMessage, mib, TimbalaError } from '../../base/index.ts';
+import { errorMessage, hasCode, mib, TimbalaError } from '../../base/index.ts';
 import type {
   Clock,
   DatagramSocket,
@@ -318,6 +318,7 @@ export class Gossiper {
     } catch (error) {
       if (!(error instanceof TimbalaError) || !error.code.startsWith('GOSSIP_')) throw error;
       this.counters.packetsRefused++;
+      this.#noticeUndecrypted(error, from);
       this.#ports.log.debug('packet-refused', { from: addressText(from), error: error.message });
     }
   }
@@ -365,6 +366,7 @@ export class Gossiper {
           this.#step({ kind: 'request', stream: id, message });
         } catch (error) {
           this.counters.streamsRefused++;
+          this.#noticeUndecrypted(error, from);
           this.#ports.log.debug('stream-refused', { from: addressText(from), error: errorMessage(error) });
           close();
         }
@@ -430,6 +432,13 @@ export class Gossiper {
       default:
         this.#notice(effect);
     }
+  }
+
+  /** Whoever it is will not become a member: operators may have given it another key, or none. */
+  #noticeUndecrypted(error: unknown, from: NetworkAddress): void {
+    if (!hasCode(error, 'GOSSIP_DECRYPT')) return;
+    const fields = { from: addressText(from), error: errorMessage(error) };
+    this.#notice({ kind: 'notice', event: 'gossip-not-decrypted', fields });
   }
 
   #notice({ event, fields }: Extract<Effect, { kind: 'notice' }>): void {

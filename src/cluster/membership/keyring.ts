@@ -1,5 +1,5 @@
 // The keys of an encrypted cluster: the first encrypts, all decrypt. A key is changed without a pause in three steps, each
-// on every node before the next: add the new key, use it, remove the old one.
+// on every node before the next: the new key behind the old one, before it, without it.
 import { TimbalaError } from '../../base/index.ts';
 import type { AesGcm, Random } from '../../ports/index.ts';
 
@@ -9,8 +9,11 @@ const blockBytes = 16;
 /** Version byte, nonce and tag: what sealing adds to a message (version 1). */
 export const sealBytes = 1 + nonceBytes + tagBytes;
 
-const sameBytes = (a: Uint8Array, b: Uint8Array): boolean =>
-  a.length === b.length && a.every((byte, i) => byte === b[i]);
+function requireKey({ length }: Uint8Array): void {
+  if (![16, 24, 32].includes(length)) {
+    throw new TimbalaError('GOSSIP_KEY', `a key of ${length} bytes; keys have 16, 24 or 32`);
+  }
+}
 
 export class Keyring {
   readonly #cipher: AesGcm;
@@ -21,33 +24,15 @@ export class Keyring {
   constructor(cipher: AesGcm, random: Random, keys: readonly Uint8Array[]) {
     this.#cipher = cipher;
     this.#random = random;
-    if (keys.length === 0) throw new TimbalaError('GOSSIP_KEY', 'a keyring needs a key; nothing would be encrypted');
     this.#keys = [];
-    for (const key of keys) this.add(key);
+    this.replace(keys);
   }
 
-  /** Adds a key to decrypt with; nothing changes where it is there. */
-  add(key: Uint8Array): void {
-    if (![16, 24, 32].includes(key.length)) {
-      throw new TimbalaError('GOSSIP_KEY', `a key of ${key.length} bytes; keys have 16, 24 or 32`);
-    }
-    if (!this.#keys.some((known) => sameBytes(known, key))) this.#keys = [...this.#keys, key.slice()];
-  }
-
-  /** Encrypts with this key from now on; it must have been added. */
-  use(key: Uint8Array): void {
-    const rest = this.#keys.filter((known) => !sameBytes(known, key));
-    if (rest.length === this.#keys.length)
-      throw new TimbalaError('GOSSIP_KEY', 'the key is not in the keyring; add it first');
-    this.#keys = [key.slice(), ...rest];
-  }
-
-  /** Forgets a key; not the one that encrypts. */
-  remove(key: Uint8Array): void {
-    const first = this.#keys[0];
-    if (first && sameBytes(first, key))
-      throw new TimbalaError('GOSSIP_KEY', 'the key is in use; use another one first');
-    this.#keys = this.#keys.filter((known) => !sameBytes(known, key));
+  /** These keys from now on, the one to encrypt with first. Throws GOSSIP_KEY, and nothing has changed. */
+  replace(keys: readonly Uint8Array[]): void {
+    if (keys.length === 0) throw new TimbalaError('GOSSIP_KEY', 'a keyring needs a key; nothing would be encrypted');
+    for (const key of keys) requireKey(key);
+    this.#keys = keys.map((key) => key.slice());
   }
 
   /** A new buffer: version 1, nonce, ciphertext, tag. */

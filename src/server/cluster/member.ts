@@ -33,6 +33,7 @@ export interface ClusterMemberPorts {
   readonly random: Random;
   readonly log: Log;
   readonly network: Network;
+  readonly gossipKeys: () => readonly Uint8Array[];
   readonly workers: Workers;
 }
 
@@ -79,7 +80,7 @@ export class ClusterMember {
   #isClosed = false;
 
   /**
-   * Opens the store and both ports, and begins to look for the cluster. Throws NETWORK_BIND_FAILED, GOSSIP_ADDRESS,
+   * Opens the store and both ports, and begins to look for the cluster. Throws NETWORK_BIND_FAILED, GOSSIP_ADDRESS, GOSSIP_KEY,
    * STATE_CORRUPT.
    */
   static async open(options: ClusterMemberOptions, ports: ClusterMemberPorts): Promise<ClusterMember> {
@@ -112,6 +113,7 @@ export class ClusterMember {
           bind: config.gossipBind,
           advertise: config.gossipAdvertise,
           peers: config.peers,
+          keys: ports.gossipKeys(),
           metadata: { clusterId: '', recordHash: '', peerAddress: peerAddressText(config.gossipAdvertise), formats },
           logLevel: start.logLevel,
         },
@@ -333,6 +335,11 @@ export class ClusterMember {
     }
     this.#ports.log.warn('cluster-remove', { target });
     await node.remove(target);
+  }
+
+  /** Rejects with GOSSIP_KEY, and nothing has changed. */
+  setGossipKeys(keys: readonly Uint8Array[]): Promise<void> {
+    return this.#gossip.setKeys(keys);
   }
 
   /** Ends its part in everything. A restart is no leave: gossip is told so only after a decommission. */

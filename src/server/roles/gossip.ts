@@ -1,6 +1,6 @@
 // The gossip worker: membership in a thread of its own, so that long work on main can't make this node look dead.
 import { errorMessage, RpcPeer, secondMs, TimbalaError } from '../../base/index.ts';
-import { Gossiper, type GossipPeer } from '../../cluster/index.ts';
+import { Gossiper, type GossipPeer, Keyring } from '../../cluster/index.ts';
 import type { NetworkAddress } from '../../ports/index.ts';
 import type { GossipHandlers, GossipListener, GossipStart } from '../gossip-protocol.ts';
 import type { RoleContext, ThreadPorts } from './role.ts';
@@ -9,7 +9,8 @@ import type { RoleContext, ThreadPorts } from './role.ts';
 const resolveTriesMax = 30;
 
 export async function startGossipRole({ start, channel, ports }: RoleContext): Promise<void> {
-  const { name, bind, advertise, peers: seeds, metadata } = start as GossipStart;
+  const { name, bind, advertise, peers: seeds, keys, metadata } = start as GossipStart;
+  const keyring = keys.length > 0 ? new Keyring(ports.cipher, ports.random, keys) : undefined;
   const starting = (async (): Promise<Gossiper> => {
     const advertised = await resolveOwn(ports, advertise);
     const everyHost = advertised.host.includes(':') ? '::' : '0.0.0.0';
@@ -18,6 +19,7 @@ export async function startGossipRole({ start, channel, ports }: RoleContext): P
       bind: { host: bind.host || everyHost, port: bind.port },
       // Where the system chooses the port, others are told the one that it chose.
       ...(advertise.port > 0 ? { advertise: advertised } : {}),
+      ...(keyring ? { keyring } : {}),
       metadata,
       onMember: (change, member) => main.notify('memberChanged', { change, member }),
     });
@@ -26,6 +28,10 @@ export async function startGossipRole({ start, channel, ports }: RoleContext): P
     started: async () => (await starting).advertised,
     setMetadata: async (changed) => (await starting).setMetadata(changed),
     setPeers: async (peers) => (await starting).setPeers([...seeds, ...peers]),
+    setKeys: async (changed) => {
+      if (!keyring) throw new TimbalaError('GOSSIP_KEY', 'gossip was started without keys; start the node with them');
+      keyring.replace(changed);
+    },
     status: async () => (await starting).status(),
     leave: async ({ timeoutMs }) => (await starting).leave(timeoutMs),
     close: async () => (await starting.catch(() => undefined))?.stop(),

@@ -1,5 +1,5 @@
 // What every role of a worker is given: who started it, with what, its channels, and the ports of its own thread.
-import type { Channel, Clock, Disk, Log, Network, Random } from '../../ports/index.ts';
+import type { AesGcm, Channel, Clock, Disk, Log, Network, Random } from '../../ports/index.ts';
 import type { KernelModules, Retention, StoragePorts } from '../../storage/index.ts';
 
 /** Ports that each thread makes for itself. */
@@ -8,6 +8,7 @@ export interface ThreadPorts {
   readonly random: Random;
   readonly log: Log;
   readonly network: Network;
+  readonly cipher: AesGcm;
   /** The disk of a data directory. */
   openDisk(directory: string): Disk;
   /** Lets the calling thread run behind others: queries and compaction must not hold up the log. */
