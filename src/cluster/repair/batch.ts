@@ -71,13 +71,13 @@ export class BatchPicker {
     return count;
   }
 
-  /** Marks of one layer that are due and have somebody to ask, by partition. */
-  next(): ScopedMark[] {
-    const hurried = this.#nextUrgent();
-    return hurried.length > 0 ? hurried : this.#nextInTurn();
+  /** Marks of one layer that are due and have somebody to ask, by partition; `sizeMax` at most. */
+  next(sizeMax: number): ScopedMark[] {
+    const hurried = this.#nextUrgent(sizeMax);
+    return hurried.length > 0 ? hurried : this.#nextInTurn(sizeMax);
   }
 
-  #nextUrgent(): ScopedMark[] {
+  #nextUrgent(sizeMax: number): ScopedMark[] {
     const { marks } = this.#context.state;
     const batch = new Map<number, ScopedMark>();
     const later: Scope[] = [];
@@ -86,14 +86,14 @@ export class BatchPicker {
       if (!mark) continue;
       const [first] = batch.values();
       const fits = !first || first.scope.windowStartMs === scope.windowStartMs;
-      if (!fits || batch.size >= partitionsOfBatchMax) later.push(scope);
+      if (!fits || batch.size >= Math.min(partitionsOfBatchMax, sizeMax)) later.push(scope);
       else if (this.#isWorkable({ ...mark, scope })) batch.set(scope.partition, { ...mark, scope });
     }
     this.#urgent = later;
     return [...batch.values()].sort((a, b) => a.scope.partition - b.scope.partition);
   }
 
-  #nextInTurn(): ScopedMark[] {
+  #nextInTurn(sizeMax: number): ScopedMark[] {
     const { marks, unsettledSince, view } = this.#context.state;
     const layers = marks.layers();
     const from = Math.max(
@@ -110,7 +110,7 @@ export class BatchPicker {
       const batch: ScopedMark[] = [];
       let isDone = true;
       let dueCount = 0;
-      const full = windowStartMs === undefined ? partitionsOfBatchMax : digestsMax;
+      const full = Math.min(windowStartMs === undefined ? partitionsOfBatchMax : digestsMax, sizeMax);
       for (const mark of marks.marksIn(windowStartMs, first)) {
         if (batch.length >= full || leftCount-- <= 0) {
           [this.#windowStartMs, this.#partition, isDone] = [windowStartMs, mark.scope.partition, false];

@@ -150,3 +150,43 @@ test('a loss is made up for in an open window, even where an owner has more and 
   assert.ok(isHealed, 'a has cleared the loss within a minute');
   for (const { repairer } of [a, b]) repairer.stop();
 });
+
+test('where an owner needs longer than a question may take it is asked about less at a time', async () => {
+  const owners = await TestOwners.start(['a', 'b', 'c'], timing);
+  const a = owners.get('a');
+  a.hold(samplesOf(owners));
+  const { store } = owners.get('c');
+  const digestsOf = store.digestsOf.bind(store);
+  store.digestsOf = async (partitions, startMs, endMs) => {
+    await new Promise<void>((resolve) => owners.world.schedule(partitions.length * 7 * secondMs, resolve));
+    return digestsOf(partitions, startMs, endMs);
+  };
+  for (const partition of allOf(a.state.held).partitions) a.state.marks.markPartition(partition);
+  a.repairer.start();
+  const isDone = await owners.world.runSettledUntil(() => a.state.marks.count === 0, 10 * minuteMs);
+  assert.ok(isDone, `${a.state.marks.count} marks are left`);
+  a.repairer.stop();
+});
+
+test('an owner that did not answer in time, and is not asked again, does not keep batches small', async () => {
+  const { owners, a, samples } = await stage();
+  silence(owners, a, 'c', () => true);
+  assert.ok(await owners.world.runSettledUntil(() => listing(a, 'b') === a.state.marks.count, 10 * secondMs));
+  await owners.settled(a.state.change((record) => record.withRemoved('c')));
+  // The question to c ends without an answer, and c has had its rest.
+  await owners.world.runSettledUntil(() => false, minuteMs);
+  const askedCount = a.asked.length;
+  for (let times = 0; times < 20; times++) {
+    a.mark(samples);
+    assert.ok(await owners.world.runSettledUntil(() => a.state.marks.count === 0, minuteMs));
+  }
+  a.asked.splice(0, askedCount);
+  a.mark(samples);
+  const before = a.asked.length;
+  assert.ok(await owners.world.runSettledUntil(() => a.state.marks.count === 0, minuteMs));
+  assert.deepEqual(
+    a.asked.slice(before),
+    Array.from({ length: windowsCount }, () => 'check b'),
+  );
+  a.repairer.stop();
+});

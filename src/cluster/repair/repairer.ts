@@ -9,6 +9,7 @@ import type { Timer } from '../../ports/index.ts';
 import {
   allFingerprints,
   type Digest,
+  digestsMax,
   type Extent,
   type NodeName,
   type Scope,
@@ -31,6 +32,8 @@ import { OwnerSession, type RepairContext, wholeSamplesMax } from './session.ts'
  */
 const chunkPartitionsMax = 64;
 const chunkSamplesMax = 8 * mib;
+
+const sizeGrowth = 1.25;
 
 const nothingHeld: Digest = { samplesCount: 0, sum: 0n };
 
@@ -64,6 +67,8 @@ export class Repairer {
   readonly #leases: Leases;
   readonly #picker: BatchPicker;
   readonly #auditor: Auditor;
+  /** About how many partitions owners are asked at most that did not answer in time when they were asked about twice as many. */
+  readonly #sizes = new Map<NodeName, number>();
   /** Owners that have not answered all of a batch yet. */
   readonly #underWay = new Set<NodeName>();
   #isAuditing = false;
@@ -110,7 +115,7 @@ export class Repairer {
     // Without a clock it would compare, and bring back, what is past retention.
     if (!state.isReady || !state.hasHeardClock) return false;
     try {
-      const batch = this.#picker.next();
+      const batch = this.#picker.next(this.#sizeMax);
       const hasMoved = batch.length > 0 && (await this.#work(batch));
       void this.#audit();
       return hasMoved;
@@ -135,6 +140,24 @@ export class Repairer {
 
   #mayAsk(owner: NodeName): boolean {
     return !this.#underWay.has(owner) && !this.#backoff.isWaiting(owner);
+  }
+
+  /** Of the next batch: what the slowest can do of those that may be asked. */
+  get #sizeMax(): number {
+    let sizeMax = digestsMax;
+    for (const [owner, size] of this.#sizes) if (this.#mayAsk(owner)) sizeMax = Math.min(sizeMax, size);
+    return sizeMax;
+  }
+
+  /** Owners that need long (a slow machine, years in each partition) are asked about less, and more again by and by. */
+  #askLess(owner: NodeName, askedCount: number): void {
+    this.#sizes.set(owner, Math.max(1, Math.floor(askedCount / 2)));
+  }
+
+  #askMore(owner: NodeName): void {
+    const size = Math.ceil((this.#sizes.get(owner) ?? digestsMax) * sizeGrowth);
+    if (size < digestsMax) this.#sizes.set(owner, size);
+    else this.#sizes.delete(owner);
   }
 
   async #work(marked: readonly ScopedMark[]): Promise<boolean> {
@@ -170,6 +193,8 @@ export class Repairer {
         else toAsk.set(owner, [item]);
       }
     }
+    // An owner of which nothing is to be asked must not keep batches small for ever.
+    for (const owner of this.#sizes.keys()) if (this.#mayAsk(owner) && !toAsk.has(owner)) this.#askMore(owner);
     const shares = [...toAsk].map(([owner, asked]): Share => {
       const session = new OwnerSession(this.#context, owner);
       return { session, done: this.#confirmBy(owner, session, asked, fromMs) };
@@ -207,7 +232,9 @@ export class Repairer {
     try {
       await this.#compareWith(session, items, fromMs);
       this.#backoff.succeeded(owner);
+      if (items.length >= (this.#sizes.get(owner) ?? digestsMax)) this.#askMore(owner);
     } catch (error) {
+      if (hasCode(error, 'PEER_TIMEOUT')) this.#askLess(owner, items.length);
       if (hasCode(error, 'PEER_BUSY') || hasCode(error, 'STORE_BUSY')) pacer.slowDown();
       this.#backoff.failed(owner, error);
       state.log.debug('comparison-failed', { owner, reason: errorMessage(error) });

@@ -1,4 +1,4 @@
-// Nodes that all own everything, for tests of repair: the real state, exchange and answerer of each, over the simulator's model
+// Nodes of which the first three own everything, for tests of repair: the real state, exchange and answerer of each, over the simulator's model
 // of storage and network, in virtual time. Nothing runs by itself: a test asks, and may hold up or spoil what travels.
 import { ByteReader, present } from '../../base/index.ts';
 import type { Log } from '../../ports/index.ts';
@@ -21,6 +21,7 @@ import { ClusterRecord } from '../record/index.ts';
 import { testMember } from '../record/test-member.ts';
 import { NodeState } from '../state.ts';
 import { type ClusterTiming, defaultClusterTiming } from '../timing.ts';
+import type { Place } from '../view.ts';
 import { RepairAnswerer } from './answerer.ts';
 import { Backoff } from './backoff.ts';
 import { Leases } from './leases.ts';
@@ -61,10 +62,9 @@ export class TestOwner {
     const clock = { ...world.clock, nowMs: () => Math.floor(world.clock.nowMs()) };
     this.store = new ModelStore(new ModelDisk(testMember(name).store), world, () => true);
     const endpoint: Endpoint = { name, store: this.store, handler: undefined, isAlive: true };
-    const placed = record.actives.map(({ zone, weight, ...member }) => ({ name: member.name, zone, weight }));
     const options = { name, store: this.store, clock, log: silent, decisions, partitionsCount, epoch: 1 };
-    const place = { owners: () => placed.slice(0, 3), order: () => placed };
-    this.state = new NodeState({ ...options, place: () => place, onRecord: () => {} }, record);
+    const place: Place = (members) => ({ owners: () => members.slice(0, 3), order: () => members });
+    this.state = new NodeState({ ...options, place, onRecord: () => {} }, record);
     const exchange = new Exchange(this.state, this.#watched(network.connect(endpoint)));
     const counters = createRepairCounters();
     this.context = { state: this.state, exchange, timing, counters, pacer: new Pacer(clock) };
