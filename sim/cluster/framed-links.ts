@@ -76,7 +76,7 @@ export class FramedNetwork implements ClusterLinks {
       const peers = await PeerConnections.start(
         { clock, network, random, log: silent },
         // Which clusters a node belongs to is for the exchange of records to find out.
-        { bind: { host: name, port }, store: definitionsOf(store), identity: () => identity, judge: () => undefined },
+        { bind: { host: name, port }, store: definitionsOf(store), identity: () => identity },
       );
       peers.onRequest = async (from, frame, work): Promise<PeerFrame> => {
         this.framesCount++;

@@ -60,7 +60,7 @@ async function start(name: string, port: number, peers: readonly string[]) {
   };
   const links = await PeerConnections.start(
     { clock, network: new NodeNetwork(), random, log },
-    { bind: { host: '127.0.0.1', port }, store, identity: () => identity, judge: () => undefined },
+    { bind: { host: '127.0.0.1', port }, store, identity: () => identity },
   );
   const place: Place = (members, previous) =>
     previous instanceof Placement ? previous.change(members) : Placement.build(members);

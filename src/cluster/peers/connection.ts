@@ -67,8 +67,6 @@ export interface ConnectionOptions {
   readonly log: Log;
   readonly store: Pick<LocalStore, 'definitionsOf' | 'register'>;
   readonly identity: () => PeerIdentity;
-  /** Why we don't talk to this node; undefined: we do. */
-  readonly judge: (theirs: PeerIdentity) => PeerFailure | undefined;
   readonly countersOf: (connectionClass: ConnectionClass) => PeerCounters;
   readonly limitsOf: (connectionClass: ConnectionClass) => ClassLimits;
   /** Whom we dialed, and for what; undefined where the other side dialed. */
@@ -288,7 +286,7 @@ export class PeerConnection implements StreamHandlers {
       const text = `versions ${theirs.versionMin} to ${theirs.versionMax}, we speak ${min} to ${max}`;
       return { code: 'PEER_VERSION', text };
     }
-    const { dialed, identity, judge } = this.#options;
+    const { dialed, identity } = this.#options;
     const isNameKnown = dialed ? dialed.isNameKnown : theirs.to !== '';
     const expected = dialed ? dialed.node : theirs.to;
     const actual = dialed ? theirs.node : identity().node;
@@ -300,7 +298,7 @@ export class PeerConnection implements StreamHandlers {
     if (this.#stream?.certifies(host) === false) {
       return { code: 'PEER_CERTIFICATE', text: `the certificate of ${theirs.node} is not for ${host}` };
     }
-    return judge(theirs);
+    return undefined;
   }
 
   #takeMessage(header: PeerFrameHeader, body: Uint8Array): void {

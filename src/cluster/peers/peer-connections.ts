@@ -11,7 +11,6 @@ import type {
   StreamHandlers,
   StreamListener,
 } from '../../ports/index.ts';
-import type { PeerFailure } from '../../wire/index.ts';
 import type { LocalStore, NodeName, PeerFrame, PeerHandler, PeerLinks, PeerWork, ReceivedFrame } from '../contracts.ts';
 import { classOf, type ConnectionClass, limitsAmong } from './classes.ts';
 import { type ConnectionOptions, PeerConnection, type PeerIdentity } from './connection.ts';
@@ -37,8 +36,6 @@ export interface PeerConnectionsOptions {
   readonly store: Pick<LocalStore, 'definitionsOf' | 'register'>;
   /** Who we are; asked for at every opening, since record and cluster id may change. */
   readonly identity: () => PeerIdentity;
-  /** Why a node is refused; undefined: it is not. By default members of other clusters are, and our own name. */
-  readonly judge?: (theirs: PeerIdentity) => PeerFailure | undefined;
   /**
    * Gossip's opinion; undefined where it has none. Requests to a node that it finds dead fail at once as long as no connection
    * is open on which something came lately, while one is tried behind.
@@ -89,7 +86,6 @@ export class PeerConnections implements PeerLinks {
       identity,
       pulseOf: (node) => this.#pulseOf(node),
       isAlive: options.isAlive ?? (() => undefined),
-      judge: options.judge ?? ((theirs) => refuseStrangers(identity(), theirs)),
       countersOf: (connectionClass) => this.counters[connectionClass],
       limitsOf: (connectionClass) => limitsAmong(this.#addresses.size, connectionClass),
       onRequest: (from, frame, work) => this.#serve(from, frame, work),
@@ -209,15 +205,4 @@ export class PeerConnections implements PeerLinks {
 function refuse(stream: NetworkStream): StreamHandlers {
   stream.abort();
   return { onBytes: () => undefined, onEnd: () => undefined };
-}
-
-function refuseStrangers(ours: PeerIdentity, theirs: PeerIdentity): PeerFailure | undefined {
-  if (theirs.clusterId !== ours.clusterId) {
-    return {
-      code: 'PEER_OTHER_CLUSTER',
-      text: `${theirs.node} belongs to ${theirs.clusterId}, we to ${ours.clusterId}`,
-    };
-  }
-  if (theirs.node === ours.node) return { code: 'PEER_SAME_NAME', text: `two nodes call themselves ${ours.node}` };
-  return undefined;
 }

@@ -101,8 +101,6 @@ export class ClusterMember {
           bind: peerAddressOf(config.gossipBind),
           store: opened.store,
           identity: () => late.member?.identity ?? { ...unjoined, formats: new Map(Object.entries(formats)) },
-          // Records decide who is of which cluster: a node that joins is of none yet.
-          judge: () => undefined,
           isAlive: (node) => late.gossip?.isAlive(node),
         },
       );
