@@ -44,6 +44,7 @@ function input(heard: Record<string, HeardMarks>): PlanInput {
     rank: () => 0,
     maySpare: false,
     unsparable: new Set(),
+    suspects: new Set(),
   };
 }
 
@@ -70,6 +71,12 @@ test('without marks the first owner of each partition serves it, over the whole 
 test('an owner that was not heard serves nothing', () => {
   const { b: _, ...heard } = everyone();
   assert.match(planned(input(heard)), /^a: 0,5, c: 1,2,6,7, d: 3, e: 4, /);
+});
+
+test('an owner that failed lately serves only what no other could', () => {
+  const others = 'a: 0,5, c: 1,2,6,7, d: 3, e: 4, 0 to ';
+  assert.ok(planned({ ...input(everyone()), suspects: new Set(['b']) }).startsWith(others));
+  assert.match(planned({ ...input({ b: none, d: none, e: none }), suspects: new Set(['b']) }), /^b: 0,.*d: 1,/);
 });
 
 test('a stretch ends before the window that somebody marks, and begins behind it', () => {

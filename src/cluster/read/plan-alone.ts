@@ -109,13 +109,19 @@ function stepsIn({ startMs, stepMs, stepsCount, beforeMs, afterMs }: StepReach, 
   return Math.max(0, end - first);
 }
 
-/** Of the owners that may, the first in the partition's order: that spreads the work over all nodes. */
-function sharesOf({ owners, partitionsCount }: PlanInput, { fromMs, toMs, alone }: Stretch): ReadPlan['sources'] {
+/** Of the owners that may, the first in the partition's order that did not fail lately: that spreads the work over all nodes. */
+function sharesOf(
+  { owners, partitionsCount, suspects }: PlanInput,
+  { fromMs, toMs, alone }: Stretch,
+): ReadPlan['sources'] {
   const sources = new Map<NodeName, ReadSegment[]>();
   const bitmaps = new Map<NodeName, Uint8Array>();
   for (let partition = 0; partition < partitionsCount; partition++) {
     const bits = alone[partition] as number;
-    const name = owners(partition)[31 - Math.clz32(bits & -bits)] as NodeName;
+    let name = owners(partition)[31 - Math.clz32(bits & -bits)] as NodeName;
+    if (suspects.has(name)) {
+      name = owners(partition).find((other, at) => (bits & (1 << at)) !== 0 && !suspects.has(other)) ?? name;
+    }
     let partitions = bitmaps.get(name);
     if (!partitions) {
       partitions = new Uint8Array((partitionsCount + 7) >> 3);

@@ -37,6 +37,7 @@ function input(heard: Record<string, HeardMarks>, change: Partial<PlanInput> = {
     rank: () => 0,
     maySpare: false,
     unsparable: new Set(),
+    suspects: new Set(),
     ...change,
   };
 }
@@ -93,6 +94,24 @@ test('one of those who mark may be spared, but none that may alone hold somethin
   assert.equal(planned(input({ a: none, d: marksOf(undefined, 0) }, { maySpare: true })).length, 3);
 });
 
+test('who failed lately is read only where others will not do', () => {
+  const of = (heard: Record<string, HeardMarks>, suspects: string[], change: Partial<PlanInput> = {}): string =>
+    planned(input(heard, { partitionsCount: 1, suspects: new Set(suspects), ...change }))
+      .map((source) => source.charAt(0))
+      .join('');
+  const everyone = { a: none, b: none, c: none };
+  assert.equal(of(everyone, ['a']), 'b');
+  assert.equal(of(everyone, ['a', 'b', 'c']), 'a');
+  assert.equal(of({ ...everyone, d: marksOf(undefined, 0) }, ['a']), 'bd');
+  // Alone `a` could serve: rather two that are sound, but not another one that is not.
+  assert.equal(of({ ...everyone, d: marksOf(undefined, 0, ['a/1']) }, ['a']), 'bd');
+  assert.equal(of({ ...everyone, d: marksOf(undefined, 0, ['a/1']) }, ['a', 'd']), 'a');
+  const marked = { a: none, d: marksOf(undefined, 0), e: marksOf(undefined, 0) };
+  assert.equal(of(marked, ['e'], { maySpare: true }), 'ad');
+  assert.equal(of(marked, ['e'], { maySpare: true, unsparable: new Set(['e']) }), 'ae');
+  assert.equal(of(marked, ['e']), 'ade');
+});
+
 test('segments cover the range without gap or overlap', () => {
   const heard = new Map([
     ['a', marksOf(windowMs, 0)],
@@ -138,6 +157,7 @@ test('one memory gives what planning anew gives, and follows the marks', () => {
     input({ a: none, d: marks }),
     input({ a: marks, b: none, d: marks }, { maySpare: true }),
     input({ a: marks, b: none, d: marks }, { maySpare: true, unsparable: new Set(['d']) }),
+    input({ a: marks, b: none, d: marks }, { maySpare: true, suspects: new Set(['a']) }),
   ]) {
     assert.deepEqual(planRead(after, memory), planRead(after));
   }

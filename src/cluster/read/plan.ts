@@ -26,6 +26,8 @@ export interface PlanInput {
   readonly maySpare: boolean;
   /** Never spared: nobody else may have what it holds. */
   readonly unsparable: ReadonlySet<NodeName>;
+  /** They failed lately while they were read: read only where others will not do. */
+  readonly suspects: ReadonlySet<NodeName>;
 }
 
 export interface ReadPlan {
@@ -95,19 +97,22 @@ function isAlone(owner: NodeName, markers: Markers, input: PlanInput): boolean {
 
 /** The nodes to be read for a partition in one segment. */
 function sourcesOf(input: PlanInput, partition: number, tellers: readonly Teller[]): readonly NodeName[] {
+  const isSuspect = (name: NodeName): boolean => input.suspects.has(name);
   const markers = markersOf(partition, tellers);
   const owners = input
     .owners(partition)
     .filter((name) => input.heard.has(name))
-    .sort((a, b) => input.rank(a) - input.rank(b));
+    .sort((a, b) => Number(isSuspect(a)) - Number(isSuspect(b)) || input.rank(a) - input.rank(b));
   const alone = owners.find((owner) => isAlone(owner, markers, input));
-  if (alone !== undefined) return [alone];
+  if (alone !== undefined && !isSuspect(alone)) return [alone];
   const [chosen] = owners;
   const others = [...markers.keys()].filter((name) => name !== chosen);
-  const spared = input.maySpare ? others.find((name) => !input.unsparable.has(name)) : undefined;
+  const sparable = input.maySpare ? others.filter((name) => !input.unsparable.has(name)) : [];
+  const spared = sparable.find(isSuspect) ?? sparable[0];
   // An owner that marks is among those who mark: sparing another leaves enough only where two at least do.
   const read = markers.size >= 2 ? others.filter((name) => name !== spared) : others;
-  return chosen === undefined ? others : [chosen, ...read];
+  const several = chosen === undefined ? others : [chosen, ...read];
+  return alone !== undefined && several.some(isSuspect) ? [alone] : several;
 }
 
 /** Those of a partition's owners, a bit each by their position, that were heard and could serve it alone in one segment. */
@@ -225,6 +230,7 @@ export class SegmentMemory<T> {
     const key = [
       input.maySpare,
       [...input.unsparable].join('\n'),
+      [...input.suspects].join('\n'),
       ...tellers.flatMap(({ name, whole, window }) => [name, whole, window]),
     ];
     const isSame = (other: readonly unknown[]): boolean =>

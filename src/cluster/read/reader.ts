@@ -25,6 +25,8 @@ import { type Excluded, Surveyor } from './survey.ts';
 
 /** Scopes that one read moves to the front. */
 const hurriedMax = 16;
+/** So many times as long as a frame of it is waited for, a node that failed is not read where others will do. */
+const suspicionFactor = 3;
 
 export interface ClusterRead {
   /** What the sources hold of the selection; to be merged by union. */
@@ -66,6 +68,7 @@ export class Reader {
   readonly #partitionsCount: number;
   readonly #hurry: (scope: Scope) => void;
   readonly #surveyor: Surveyor;
+  readonly #suspectUntilMs = new Map<NodeName, number>();
   #remembered = new ViewMemory('');
 
   constructor(
@@ -96,7 +99,10 @@ export class Reader {
       plan: (excluded) => this.#plan(selection, excluded, plan),
       noteStale: ({ source }) => {
         this.counters.stale++;
-        if (source !== undefined) this.counters.failedSources++;
+        if (source === undefined) return;
+        this.counters.failedSources++;
+        const suspicionMs = suspicionFactor * this.#timing.readDeadlineMs;
+        this.#suspectUntilMs.set(source, this.#state.clock.monotonicMs() + suspicionMs);
       },
       open: (planned, share, wanted, signal) =>
         new ReadOfPeer(this.#state, this.#exchange, this.#timing, { planned, share, wanted }, signal),
@@ -148,6 +154,7 @@ export class Reader {
       token: (member) => view.token(member),
       rank: (member) => (member === name ? 0 : 1),
       maySpare,
+      suspects: this.#suspects(),
       unsparable: new Set(record.members.filter(({ alone }) => alone > 0).map((member) => member.name)),
     });
     const { sources, ownerlessCount } = planned;
@@ -171,6 +178,12 @@ export class Reader {
       },
       counters: this.counters,
     };
+  }
+
+  #suspects(): Set<NodeName> {
+    const nowMs = this.#state.clock.monotonicMs();
+    for (const [name, untilMs] of this.#suspectUntilMs) if (untilMs <= nowMs) this.#suspectUntilMs.delete(name);
+    return new Set([...this.#suspectUntilMs.keys()].sort());
   }
 
   #planner(selection: Selection, alone: StepReach | undefined): (input: PlanInput) => ReadPlan {
