@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { hourMs, minuteMs } from '../../base/index.ts';
+import type { ReadEvent } from './read-stream.ts';
 import { SimCluster, simTiming } from '../../../sim/cluster/cluster.ts';
 
 test('a node whose disk hangs is read no more where others will do', async () => {
@@ -20,13 +21,14 @@ test('a node whose disk hangs is read no more where others will do', async () =>
   const asking = nodeOf('n0');
   const selection = { fromMs: cluster.nowMs - hourMs, toMs: cluster.nowMs, wanted: new Uint8Array() };
   const planned = asking.openRead(selection, { deadlineMs: minuteMs });
-  let stuck: string | undefined;
-  void planned.next().then((event) => {
-    if (event.kind === 'plan') [stuck] = event.others;
-  });
-  await world.runSettledUntil(() => stuck !== undefined, minuteMs);
+  let event: ReadEvent | undefined;
+  const first = planned.next();
+  const take = async (): Promise<void> => void (event = await first);
+  void take();
+  await world.runSettledUntil(() => event !== undefined, minuteMs);
   planned.cancel();
-  assert(stuck);
+  assert(event?.kind === 'plan');
+  const [stuck = ''] = event.others;
   nodeOf(stuck).state.store.read = async function* hang() {
     yield await new Promise<Uint8Array>(() => undefined);
   };
