@@ -257,6 +257,7 @@ export class NodeState {
 
   /** No pause between its first line and its last: an append sees all of the old view or all of the new one. */
   #enforce(next: ClusterRecord): void {
+    const record = this.#record;
     const before = this.#view;
     const after = next.viewHash === before.hash ? before : new View(next, this.#place, before);
     this.#record = next;
@@ -267,8 +268,10 @@ export class NodeState {
     const stays = (partition: number, owner: OwnerToken): boolean =>
       before.ownerTokens(partition).includes(owner) && after.ownerTokens(partition).includes(owner);
     this.marks.retain(stays);
+    // Who took a shorter retention for the truth has dropped what others still hold, and what nobody has compared since.
+    const isRetainedAnew = !next.hasRetentionOf(record);
     for (const partition of this.held) {
-      if (this.decisions.remarks(before.ownerTokens(partition), after.ownerTokens(partition))) {
+      if (isRetainedAnew || this.decisions.remarks(before.ownerTokens(partition), after.ownerTokens(partition))) {
         this.marks.markPartition(partition);
       }
     }

@@ -152,6 +152,12 @@ export class ClusterRecord {
     return this.#fields.retention.durationMs;
   }
 
+  /** False where retention was set between the two, be it back to what it had been. */
+  hasRetentionOf(other: ClusterRecord): boolean {
+    const [a, b] = [this.#fields.retention, other.#fields.retention];
+    return a.version === b.version && a.by === b.by;
+  }
+
   /**
    * What lies before is past retention by size: the second highest of the members' wishes, so that none can decide it alone
    * for the others; of a single member its own. 0: nothing.
