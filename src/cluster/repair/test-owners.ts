@@ -1,5 +1,6 @@
-// Nodes of which the first three own everything, for tests of repair: the real state, exchange and answerer of each, over the simulator's model
-// of storage and network, in virtual time. Nothing runs by itself: a test asks, and may hold up or spoil what travels.
+// Nodes of which the first three own everything, for tests of repair and of writes: the real state, exchange and answerer of each,
+// over the simulator's model of storage and network, in virtual time. Nothing runs by itself: a test asks, and may hold up or
+// spoil what travels.
 import { ByteReader, present } from '../../base/index.ts';
 import type { Log } from '../../ports/index.ts';
 import { digestOf, partitionOf, partitionsCount, type Sample } from '../../../sim/cluster/data.ts';
