@@ -3,10 +3,13 @@ import assert from 'node:assert/strict';
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { afterEach, test } from 'node:test';
-import type { GossipPeer, MemberChange, NodeMetadata } from '../cluster/index.ts';
+import { RpcPeer } from '../base/index.ts';
+import type { GossipPeer, MemberChange, MemberView, NodeMetadata } from '../cluster/index.ts';
 import { NodeAesGcm, NodeNetwork, SystemClock, SystemRandom } from '../node/index.ts';
-import { GossipClient, type GossipClientOptions, type GossipMember } from './gossip-client.ts';
+import { GossipClient, type GossipClientOptions, type GossipMember, goneShownMax } from './gossip-client.ts';
+import type { GossipListener } from './gossip-protocol.ts';
 import { InlineWorkers } from './inline-workers.ts';
+import type { ThreadPorts } from './roles/role.ts';
 import { TestLog } from './test-node.ts';
 
 const clusterId = 'c'.repeat(32);
@@ -27,21 +30,24 @@ interface TestGossip {
   heard(change: MemberChange, name: string): Promise<GossipMember>;
 }
 
+const portsOf = (log: TestLog): ThreadPorts => ({
+  clock: new SystemClock(),
+  log,
+  random: new SystemRandom(),
+  network: new NodeNetwork(),
+  cipher: new NodeAesGcm(),
+  openDisk: () => assert.fail('gossip has no disk'),
+  lowerThreadPriority: () => {},
+});
+const nowhere = { host: '127.0.0.1', port: 0 };
+
 const running: GossipClient[] = [];
 afterEach(() => Promise.all(running.splice(0).map((client) => client.close())));
 
 async function start(name: string, options: Partial<GossipClientOptions> = {}): Promise<TestGossip> {
   const clock = new SystemClock();
   const log = new TestLog();
-  const workers = new InlineWorkers({
-    clock,
-    log,
-    random: new SystemRandom(),
-    network: new NodeNetwork(),
-    cipher: new NodeAesGcm(),
-    openDisk: () => assert.fail('gossip has no disk'),
-    lowerThreadPriority: () => {},
-  });
+  const workers = new InlineWorkers(portsOf(log));
   const changes: string[] = [];
   const heard: { readonly change: string; readonly member: GossipMember }[] = [];
   const waiters = new Set<() => void>();
@@ -141,6 +147,39 @@ test('with keys, only who has one of them is heard; new ones take the place of o
     a.client.members().map(({ name }) => name),
     ['b'],
   );
+});
+
+test('of those that are gone so many are kept, the last ones, whatever is said of whom', async () => {
+  const workers = new InlineWorkers(portsOf(new TestLog()));
+  const [near, far] = workers.createChannel();
+  const main = new RpcPeer<GossipListener>(far, {
+    started: async () => ({ host: '', port: 0 }),
+    close: () => undefined,
+  });
+  const handle = { channel: near, ended: new Promise<unknown>(() => undefined), terminate: async () => undefined };
+  const stub = { spawn: () => handle, createChannel: () => workers.createChannel() };
+  const options = { name: 'a', bind: nowhere, advertise: nowhere, peers: [], keys: [], metadata: metadataOf() };
+  const heard = Promise.withResolvers<void>();
+  const client = await GossipClient.start(
+    { workers: stub, clock: new SystemClock(), log: new TestLog() },
+    { ...options, logLevel: 'info' },
+    (_change, { name }) => name === 'last' && heard.resolve(),
+  );
+  const say = (name: string, state: MemberView['state']): void =>
+    main.notify('memberChanged', {
+      change: state === 'alive' ? 'joined' : 'died',
+      member: { name, state, address: nowhere, metadata: new Uint8Array(), incarnation: 1 },
+    });
+  for (let i = 0; i < 20_000; i++) {
+    say(`forged-${i}`, 'alive');
+    say(`forged-${i}`, 'dead');
+  }
+  say('last', 'alive');
+  await heard.promise;
+  assert.equal(client.members().length, goneShownMax + 1);
+  assert.equal(client.isAlive('forged-19999'), false);
+  assert.equal(client.isAlive('forged-0'), undefined);
+  await client.close();
 });
 
 test('a port that is taken is a typed error', async () => {

@@ -15,8 +15,9 @@ import type { Clock, Log, WorkerHandle, Workers } from '../ports/index.ts';
 import type { GossipHandlers, GossipListener, GossipStart } from './gossip-protocol.ts';
 import { formatHostPort } from './config.ts';
 
-/** The dead are shown for so long at least. */
+/** Who has died or left is shown for so long, and so many of them: anyone may gossip, of anybody. */
 const goneShownMs = dayMs;
+export const goneShownMax = 1_024;
 
 export interface GossipMember {
   readonly name: NodeName;
@@ -53,6 +54,8 @@ export class GossipClient {
   readonly #name: NodeName;
   readonly #onChange: (change: MemberChange, member: GossipMember) => void;
   readonly #members = new Map<NodeName, Known>();
+  /** Of those the dead and those that have left, with the time since when, in the order in which that was heard. */
+  readonly #gone = new Map<NodeName, number>();
   #metadata: NodeMetadata;
   #address: GossipPeer = { host: '', port: 0 };
   #peersText = '';
@@ -147,6 +150,9 @@ export class GossipClient {
     const changedMs = before?.view.state === view.state ? before.changedMs : this.#clock.nowMs();
     const known: Known = { view, metadata: decodeMetadata(view.metadata), changedMs };
     this.#members.set(view.name, known);
+    const isGone = view.state === 'dead' || view.state === 'left';
+    if (!isGone) this.#gone.delete(view.name);
+    else if (!this.#gone.has(view.name)) this.#gone.set(view.name, changedMs);
     this.#forgetGone();
     const member = this.#judged(known);
     if (member.isForeign && (change === 'joined' || change === 'updated')) {
@@ -158,9 +164,10 @@ export class GossipClient {
 
   #forgetGone(): void {
     const nowMs = this.#clock.nowMs();
-    for (const [name, { view, changedMs }] of this.#members) {
-      const isGone = view.state === 'dead' || view.state === 'left';
-      if (isGone && nowMs - changedMs > goneShownMs) this.#members.delete(name);
+    for (const [name, sinceMs] of this.#gone) {
+      if (this.#gone.size <= goneShownMax && nowMs - sinceMs <= goneShownMs) return;
+      this.#gone.delete(name);
+      this.#members.delete(name);
     }
   }
 
