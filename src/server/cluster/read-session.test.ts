@@ -1,7 +1,7 @@
 // A query's view of the cluster over a main that plays the events of a read.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Handlers, mib, RpcPeer } from '../../base/index.ts';
+import { type Handlers, mib, RpcPeer, TimbalaError } from '../../base/index.ts';
 import type { ReadEvent } from '../../cluster/index.ts';
 import { LimitedQueryControl } from '../../promql/index.ts';
 import { createInlineChannel, type Reader } from '../../storage/index.ts';
@@ -11,10 +11,10 @@ import { ClusterSession, ReadIds } from './read-session.ts';
 /** Each select of the own share takes so much. */
 const ownBytes = 400 * mib;
 
-function sessionOver(events: ReadEvent[]) {
+function sessionOver(events: (ReadEvent | Promise<ReadEvent>)[]) {
   const [workerEnd, mainEnd] = createInlineChannel();
-  const next = (): ReadEvent => {
-    const event = events.shift();
+  const next = async (): Promise<ReadEvent> => {
+    const event = await events.shift();
     assert(event);
     return event;
   };
@@ -51,5 +51,19 @@ test('an attempt that is given up gives back what it took', async () => {
   assert.equal(opened.count, 1);
   assert.throws(() => control.addBytes(ownBytes), { code: 'QUERY_TOO_MUCH_MEMORY' });
   session.close();
+  assert.equal(opened.count, 0);
+});
+
+test('a read that fails, and one that comes to its plan when the query is over, leave no state of the storage behind', async () => {
+  const failing = sessionOver([plan, Promise.reject(new TimbalaError('READ_UNSETTLED', 'of late'))]);
+  await assert.rejects(failing.session.select([request], new LimitedQueryControl()), { code: 'READ_UNSETTLED' });
+  assert.equal(failing.opened.count, 0);
+
+  const { promise: late, resolve: goOn } = Promise.withResolvers<ReadEvent>();
+  const { session, opened } = sessionOver([late, end]);
+  const selected = session.select([request], new LimitedQueryControl());
+  session.close();
+  goOn(plan);
+  await assert.rejects(selected, { code: 'QUERY_CANCELLED' });
   assert.equal(opened.count, 0);
 });

@@ -1,6 +1,6 @@
 // A query's view of the whole cluster: the Queryable that PromQL evaluates over in a node of one. Main plans the read and
 // forwards what other nodes hold; the own share is read here, from the worker's own reader, without being encoded.
-import { hasCode, present, type RpcPeer } from '../../base/index.ts';
+import { hasCode, present, type RpcPeer, TimbalaError } from '../../base/index.ts';
 import { compareUtf8, decodeLabels, Labels } from '../../model/index.ts';
 import type { ReadEvent, WantedOfShared } from '../../cluster/index.ts';
 import {
@@ -65,6 +65,7 @@ export class ClusterSession implements Queryable {
   readonly #options: ClusterSessionOptions;
   readonly #sessions = new Set<ReadSession>();
   readonly #warnings = new Set<string>();
+  #isClosed = false;
 
   constructor(options: ClusterSessionOptions) {
     this.#options = options;
@@ -74,8 +75,9 @@ export class ClusterSession implements Queryable {
     return [...this.#warnings];
   }
 
-  /** Gives the own snapshots back; nothing that was selected may be read any more. */
+  /** Gives the own snapshots back; nothing that was selected may be read any more, and reads that are under way will fail. */
   close(): void {
+    this.#isClosed = true;
     for (const session of this.#sessions) session.close();
     this.#sessions.clear();
   }
@@ -270,6 +272,7 @@ export class ClusterSession implements Queryable {
     } catch (error) {
       // Main has ended it by itself.
       isOver ||= hasCode(error, 'RPC_CLOSED');
+      this.#giveBack(session);
       throw error;
     } finally {
       if (!isOver) main.notify('cancel', { readId });
@@ -277,6 +280,7 @@ export class ClusterSession implements Queryable {
   }
 
   #openSession(): ReadSession {
+    if (this.#isClosed) throw new TimbalaError('QUERY_CANCELLED', 'the query has ended before its parts');
     const session = this.#options.reader.openSession();
     this.#sessions.add(session);
     return session;
