@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
-import { yearMs } from '../base/index.ts';
+import { hourMs, yearMs } from '../base/index.ts';
 import { runClusterCommand, statusText } from './cluster.ts';
 
 const member = {
@@ -24,7 +24,7 @@ test('the status names members, what is under way, and lost stores', () => {
     isReady: true,
     clusterId: 'c1',
     retentionMs: 2 * yearMs,
-    marks: { marksCount: 7, pairsCount: 7, partitionsCount: 0, dueCount: 0 },
+    marks: { marksCount: 7, pairsCount: 7, partitionsCount: 0, dueCount: 3 },
     copyBytesPerSecondMax: 1,
     partitions: { owned: 100, held: 40, foreign: 0 },
     members: [
@@ -39,7 +39,7 @@ test('the status names members, what is under way, and lost stores', () => {
     'node      a:7946: active',
     'cluster   c1',
     'retention 730 days',
-    'holds     40 partitions, owns 100; 7 marks',
+    'holds     40 partitions, owns 100; 7 marks, 3 due',
     '',
     'NODE      STATE   GOSSIP   ZONE  PEER ADDRESS',
     'a:7946 *  active  alive    -     a:7947',
@@ -50,6 +50,21 @@ test('the status names members, what is under way, and lost stores', () => {
     '1 lost stores are not made up for yet: do not lose another',
     '',
   ]);
+});
+
+test('a node whose store is no member any more is told to be emptied, and short retention is told in hours', () => {
+  const page = { ...nobody, name: 'n', isReady: false, retentionMs: 2 * hourMs };
+  const partitions = { owned: 0, held: 5, foreign: 5 };
+  assert.match(
+    statusText({ ...page, state: 'removed', partitions }),
+    /retention 2 hours[^]*hands over 5 partitions first/,
+  );
+  assert.match(
+    statusText({ ...page, state: 'replaced', partitions: { ...partitions, held: 0 } }),
+    /holds nothing any more/,
+  );
+  assert.match(statusText({ ...page, state: 'left' }), /delete its data directory/);
+  assert.doesNotMatch(statusText({ ...page, state: 'leaving', partitions }), /delete/);
 });
 
 test('a node that stands alone, or looks for its cluster, says so', () => {

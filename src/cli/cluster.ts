@@ -1,5 +1,5 @@
 // `timbala cluster …`: asks a running node over its HTTP API, and says what it answers in words.
-import { dayMs, errorMessage, TimbalaError } from '../base/index.ts';
+import { dayMs, errorMessage, hourMs, TimbalaError } from '../base/index.ts';
 import type { ClusterStatusPage } from '../server/index.ts';
 import type { ClusterCommand } from './arguments.ts';
 
@@ -47,16 +47,35 @@ export function statusText(page: ClusterStatusPage): string {
   const lines = [`node      ${name}: ${state ?? ''}${isReady ? '' : ', not ready'}`];
   if (clusterId !== undefined) lines.push(`cluster   ${clusterId}`);
   if (retentionMs !== undefined) {
-    lines.push(`retention ${retentionMs === 0 ? 'for ever' : `${Math.round(retentionMs / dayMs)} days`}`);
+    lines.push(`retention ${retentionMs === 0 ? 'for ever' : durationText(retentionMs)}`);
   }
   if (marks && partitions) {
-    lines.push(`holds     ${partitions.held} partitions, owns ${partitions.owned}; ${marks.marksCount} marks`);
+    lines.push(
+      `holds     ${partitions.held} partitions, owns ${partitions.owned}; ${marks.marksCount} marks, ${marks.dueCount} due`,
+    );
   }
   if (page.members.length > 0) lines.push('', ...memberRows(page));
+  const advice = adviceFor(page);
   const unhealed = page.losses.filter(({ isHealed }) => !isHealed).length;
   lines.push('', ...(page.underWay.length > 0 ? page.underWay.map((line) => `- ${line}`) : ['nothing is under way']));
   if (unhealed > 0) lines.push(`${unhealed} lost stores are not made up for yet: do not lose another`);
+  if (advice) lines.push(advice);
   return `${lines.join('\n')}\n`;
+}
+
+function durationText(durationMs: number): string {
+  if (durationMs >= 2 * dayMs) return `${Math.round(durationMs / dayMs)} days`;
+  return `${Math.round((durationMs / hourMs) * 10) / 10} hours`;
+}
+
+/** For a node that will not be ready by waiting. */
+function adviceFor({ state, partitions }: ClusterStatusPage): string | undefined {
+  const held = partitions?.held ?? 0;
+  if (state === 'left') return 'This node has left and holds nothing: stop it, and delete its data directory';
+  if (state !== 'removed' && state !== 'replaced') return undefined;
+  const why = state === 'removed' ? 'was given up by an operator' : 'gave its name to another one';
+  const then = held > 0 ? `hands over ${held} partitions first` : 'holds nothing any more';
+  return `This store ${why}, and acknowledges nothing: it ${then}; then stop it, and delete its data directory`;
 }
 
 function memberRows({ members }: ClusterStatusPage): string[] {

@@ -137,6 +137,9 @@ function underWay(status: Omit<ClusterStatus, 'underWay'>, isReplayed: boolean):
   for (const { name, marksCount } of status.waitingFor) {
     if (isDead(name)) lines.push(`${marksCount} marks wait for ${name}, which is believed dead`);
   }
+  if (status.marks.dueCount > 0) {
+    lines.push(`${status.marks.dueCount} marks are due: copies are compared, and what one lacks is sent`);
+  }
   if (partitions.foreign > 0) {
     lines.push(`${partitions.foreign} partitions held here for others: handed over, then dropped`);
   }

@@ -206,6 +206,9 @@ function statusFamilies(status: ClusterStatus): MetricFamily[] {
       single(['kind', 'pair'], marks.pairsCount),
       single(['kind', 'partition'], marks.partitionsCount),
     ]),
+    family('timbala_cluster_marks_due', 'Of these, what can be compared now: the backlog.', [
+      single([], marks.dueCount),
+    ]),
     family(
       'timbala_cluster_marks_waiting',
       'Marks of this node that wait for an owner to confirm.',
