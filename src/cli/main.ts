@@ -11,6 +11,7 @@ import {
   onReloadSignal,
   onTerminationSignal,
   onUncaughtError,
+  ownAddresses,
   packageVersion,
   PinoLog,
   processorsCount,
@@ -51,7 +52,10 @@ function fail(error: unknown, status: number): never {
 function readCommand(): { command: Command; config: NodeConfig | undefined } {
   try {
     const command = parseArguments(process.argv.slice(2), process.env);
-    return { command, config: command.kind === 'serve' ? parseConfig(command.given, hostName()) : undefined };
+    return {
+      command,
+      config: command.kind === 'serve' ? parseConfig(command.given, hostName(), ownAddresses()) : undefined,
+    };
   } catch (error) {
     fail(error, 2);
   }

@@ -11,6 +11,7 @@ export {
   onReloadSignal,
   onTerminationSignal,
   onUncaughtError,
+  ownAddresses,
   packageVersion,
   processorsCount,
   processUsage,

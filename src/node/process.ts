@@ -1,6 +1,6 @@
 // The process: signals, resource usage, thread priority, and the facts that status pages show.
 import { readFileSync } from 'node:fs';
-import { availableParallelism, hostname, setPriority, totalmem } from 'node:os';
+import { availableParallelism, hostname, networkInterfaces, setPriority, totalmem } from 'node:os';
 import type { ProcessUsage } from '../ports/index.ts';
 
 /** Calls `onSignal` for SIGTERM and SIGINT; a second one ends the process at once. */
@@ -27,6 +27,11 @@ export function onUncaughtError(onError: (error: unknown) => void): void {
 
 export function hostName(): string {
   return hostname();
+}
+
+/** The IP addresses of this machine's interfaces. */
+export function ownAddresses(): string[] {
+  return Object.values(networkInterfaces()).flatMap((addresses = []) => addresses.map(({ address }) => address));
 }
 
 /** Threads that can run at a time, as far as this process may use the machine. */

@@ -37,6 +37,16 @@ test('peers, or a gossip address alone, make a node one of a cluster', () => {
   assert.equal(clusterOf({ peers: '', zone: 'z', 'gossip-advertise-addr': 'me:80' }), undefined);
 });
 
+test('a node is called by its own address among the peers, unless it is told another, or binds another', () => {
+  const hostOf = (given: Parameters<typeof parseConfig>[0], own: readonly string[]) =>
+    parseConfig({ peers: '10.0.0.1,10.0.0.2', ...given }, 'box', own).cluster?.gossipAdvertise.host;
+  assert.equal(hostOf({}, ['127.0.0.1', '10.0.0.2']), '10.0.0.2');
+  assert.equal(hostOf({}, ['10.0.0.3']), 'box');
+  assert.equal(hostOf({ 'gossip-bind-addr': ':7950' }, ['10.0.0.2']), 'box', 'of another port');
+  assert.equal(hostOf({ 'gossip-bind-addr': '10.0.0.9:7946' }, ['10.0.0.2']), '10.0.0.9');
+  assert.equal(hostOf({ 'gossip-advertise-addr': 'me:7946' }, ['10.0.0.2']), 'me');
+});
+
 test('keys and certificates are named by their files, those of TLS all or none', () => {
   const given = { peers: 'a', 'gossip-key-file': 'k', 'peer-tls-cert': 'c', 'peer-tls-key': 'p', 'peer-tls-ca': 'a' };
   const { gossipKeyFile, peerTls } = parseConfig(given, 'box').cluster ?? {};

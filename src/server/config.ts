@@ -39,10 +39,14 @@ export interface NodeConfig {
 }
 
 /**
- * Throws OPTION_INVALID, naming the first bad option. `hostName` stands for this machine where no address to advertise is
- * given and every interface is bound.
+ * Throws OPTION_INVALID, naming the first bad option. Where no address to advertise is given and every interface is bound, it is
+ * the one of `peers` that is among this machine's `ownAddresses`: others reach it there. Where there is none, it is `hostName`.
  */
-export function parseConfig(given: Readonly<Partial<Record<OptionName, string>>>, hostName: string): NodeConfig {
+export function parseConfig(
+  given: Readonly<Partial<Record<OptionName, string>>>,
+  hostName: string,
+  ownAddresses: readonly string[] = [],
+): NodeConfig {
   const parse = <Name extends OptionName>(name: Name): z.output<(typeof options)[Name]['schema']> => {
     const { schema, defaultText } = options[name];
     const text = given[name] ?? defaultText;
@@ -58,6 +62,7 @@ export function parseConfig(given: Readonly<Partial<Record<OptionName, string>>>
   const httpBind = parse('http-bind-addr');
   const gossipBind = parse('gossip-bind-addr');
   const peers = parse('peers');
+  const self = peers.find(({ host, port }) => port === gossipBind.port && ownAddresses.includes(host));
   const peerTls = peerTlsFiles(parse('peer-tls-cert'), parse('peer-tls-key'), parse('peer-tls-ca'));
   const isClustered = peers.length > 0 || given['gossip-bind-addr'] !== undefined;
   return {
@@ -69,7 +74,10 @@ export function parseConfig(given: Readonly<Partial<Record<OptionName, string>>>
     cluster: isClustered
       ? {
           gossipBind,
-          gossipAdvertise: parse('gossip-advertise-addr') ?? { ...gossipBind, host: gossipBind.host || hostName },
+          gossipAdvertise: parse('gossip-advertise-addr') ?? {
+            host: gossipBind.host || (self?.host ?? hostName),
+            port: gossipBind.port,
+          },
           peers,
           zone: parse('zone'),
           gossipKeyFile: parse('gossip-key-file'),

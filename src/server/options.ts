@@ -156,7 +156,7 @@ export const options = {
     schema: z.union([z.literal('').transform(() => undefined), hostPort.refine(hasPeerPort, peerPortExpected)]),
     placeholder: 'HOST:PORT',
     defaultText: '',
-    help: 'where other nodes reach it, and what the node is called from then on; the bound address or the host name if not given',
+    help: 'where other nodes reach it, and what the node is called from then on; else the bound address, the own one of --peers, or the host name',
   },
   peers: {
     schema: z.string().transform(parsePeers),
