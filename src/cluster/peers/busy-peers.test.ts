@@ -1,12 +1,12 @@
 // Peers that are slow, stuck or gone while work is under way for them: what is given up, what is refused, what is bounded.
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { hasCode, mib, secondMs } from '../../base/index.ts';
+import { hasCode, mib, secondMs, TimbalaError } from '../../base/index.ts';
 import { SimNetwork } from '../../../sim/network.ts';
 import { SimWorld } from '../../../sim/world.ts';
 import type { PeerFrame, PeerWork } from '../contracts.ts';
 import { classLimits, connectionClasses, limitsAmong } from './classes.ts';
-import { hello, pair, pass, rejectsWith, settled, simulatedNode, text, write } from './test-peers.ts';
+import { hello, pair, pass, rejectsWith, settled, simulatedNode, text, textOf, write } from './test-peers.ts';
 
 suite('work that nobody waits for', () => {
   /** b works on each request until its signal says otherwise; gives what it has in hand. */
@@ -123,6 +123,26 @@ suite('a peer that is busy', () => {
     assert.equal(a.peers.counters.write.requestsHeldBack, 3);
     await pass(world, 10 * secondMs);
     for (const error of await Promise.all(inHand)) assert.ok(hasCode(error, 'PEER_TIMEOUT'));
+  });
+
+  test('with new series is no reason to end the connection: they are defined when it has room again', async () => {
+    const { world, a, b } = await pair();
+    const writeOf = (name: string) => settled(world, a.peers.request('b', write(a, name), secondMs));
+    await writeOf('known');
+    for (const code of ['STORE_BUSY', 'STORE_FULL']) {
+      b.store.beforeRegister = async () => {
+        throw new TimbalaError(code, 'not now');
+      };
+      const names = ['known', `${code} 1`, `${code} 2`, 'known'];
+      const outcomes = await Promise.allSettled(names.map(writeOf));
+      assert.deepEqual(
+        outcomes.map((outcome) => (outcome.status === 'rejected' ? outcome.reason.code : 'done')),
+        ['done', code, code, code],
+      );
+      b.store.beforeRegister = async () => undefined;
+      for (const name of names) assert.equal(textOf((await writeOf(name)).body), `w: ${name}`);
+    }
+    assert.deepEqual([b.peers.counters.write.connectionsEnded, a.store.definitionsCount], [0, 5]);
   });
 
   test('is not mistaken for one that is away', async () => {

@@ -1,6 +1,6 @@
 // What one side of a connection has received: samples in order, each after the definitions that came with it and before it
 // are registered, and the window, which bounds what is held for the other side.
-import { hasCode, TimbalaError } from '../../base/index.ts';
+import { hasCode, mib, TimbalaError } from '../../base/index.ts';
 import type { PeerSamplesBody } from '../../wire/index.ts';
 import type { LocalStore, ReceivedSamples } from '../contracts.ts';
 import { KnownSeries } from './series-dictionary.ts';
@@ -12,12 +12,23 @@ interface Arrival {
   readonly refuse: (error: unknown) => void;
 }
 
+/** With these the store takes nothing now, and goes on later. */
+const passingCodes = ['STORE_BUSY', 'STORE_FULL'];
+/** Definitions that wait for that; with more the sender has to begin anew. */
+const owedBytesMax = 8 * mib;
+
 /** Puts messages with samples in order. */
 export class Inbox {
   readonly #store: Pick<LocalStore, 'register'>;
   readonly #onBroken: (error: unknown) => void;
   readonly #known = new KnownSeries();
   readonly #arrivals: Arrival[] = [];
+  /**
+   * Definitions that came while the store took none, in order. The sender will not send them again, so they are registered before
+   * what comes next, which is refused as well until that is done.
+   */
+  #owed: Uint8Array[] = [];
+  #edition: number | undefined;
   #isRegistering = false;
   #isClosed = false;
 
@@ -55,7 +66,10 @@ export class Inbox {
         arrival.refuse(error);
         continue;
       }
-      if (definitions.length > 0) void this.#register(arrival);
+      if (edition !== this.#edition) this.#owed = [];
+      this.#edition = edition;
+      if (definitions.length > 0) this.#owed.push(definitions);
+      if (this.#owed.length > 0) void this.#register(arrival);
       else this.#deliver(arrival);
     }
   }
@@ -63,18 +77,27 @@ export class Inbox {
   async #register(arrival: Arrival): Promise<void> {
     this.#isRegistering = true;
     try {
-      const registered = await this.#store.register(arrival.parts.definitions);
-      if (this.#isClosed) return;
-      this.#known.define(registered);
+      for (let next = this.#owed[0]; next; next = this.#owed[0]) {
+        const registered = await this.#store.register(next);
+        if (this.#isClosed) return;
+        this.#known.define(registered);
+        this.#owed.shift();
+      }
       this.#isRegistering = false;
       this.#deliver(arrival);
     } catch (error) {
-      if (!hasCode(error, 'PEER_DICTIONARY')) {
+      if (this.#isClosed) return;
+      const isPassing = passingCodes.some((code) => hasCode(error, code));
+      if (!isPassing && !hasCode(error, 'PEER_DICTIONARY')) {
         this.#onBroken(error);
         return;
       }
       this.#isRegistering = false;
-      this.#known.voidEdition(arrival.parts.edition);
+      const owedBytes = this.#owed.reduce((sum, { length }) => sum + length, 0);
+      if (!isPassing || owedBytes > owedBytesMax) {
+        this.#owed = [];
+        this.#known.voidEdition(arrival.parts.edition);
+      }
       arrival.refuse(error);
     }
     this.#pump();
