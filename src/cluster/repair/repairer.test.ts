@@ -190,3 +190,72 @@ test('an owner that did not answer in time, and is not asked again, does not kee
   );
   a.repairer.stop();
 });
+
+test('what a query found short is compared before the rest', async () => {
+  const owners = await TestOwners.start(['a', 'b', 'c'], timing);
+  const a = owners.get('a');
+  const samples = samplesOf(owners);
+  a.write(samples);
+  const scopes = [5, 2].map((partition) => ({ partition, windowStartMs: samples.at(-1)?.timestampMs }));
+  // Of an open window nothing is to be hurried, and of what is not marked nothing to be done.
+  const openMs = windowStartOf(owners.world.clock.nowMs());
+  for (const windowStartMs of [openMs, 0]) a.repairer.hurry({ partition: 1, windowStartMs });
+  for (const scope of [...scopes, ...scopes]) a.repairer.hurry(scope);
+  assert.equal(a.repairer.dueCount(), windowsCount * partitionsCount);
+  a.repairer.start();
+  assert.ok(await owners.world.runSettledUntil(() => a.context.counters.marksCleared > 0, minuteMs));
+  for (const scope of scopes) assert.equal(a.state.marks.get(scope), undefined);
+  assert.equal(a.state.marks.count, windowsCount * partitionsCount - 2);
+  assert.ok(await owners.world.runSettledUntil(() => a.state.marks.count === 0, minuteMs));
+  assert.equal(a.repairer.dueCount(), 0);
+  a.repairer.stop();
+});
+
+test('a new owner that has what was written since it came is sent the rest whole, others what differs', async () => {
+  const owners = await TestOwners.start(['a', 'b', 'c'], timing);
+  const [a, b, c] = [owners.get('a'), owners.get('b'), owners.get('c')];
+  const open = { series: 0, timestampMs: windowStartOf(owners.world.clock.nowMs()), value: 1_000 };
+  const older = samplesOf(owners).filter(({ series }) => series < 2);
+  for (const owner of [a, b, c]) owner.hold([open, { ...open, series: 1, value: 1_001 }]);
+  a.hold(older);
+  c.hold(older);
+  // Of the second partition b lacks one window only.
+  const ofSecond = older.filter(({ series }) => series === 1);
+  b.hold(ofSecond.slice(1));
+  for (const partition of [0, 1]) a.state.marks.markPartition(partition);
+  a.repairer.start();
+  assert.ok(await owners.world.runSettledUntil(() => a.state.marks.count === 0, minuteMs));
+  for (const partition of [0, 1]) assert.equal(b.holds(partition), a.holds(partition));
+  assert.equal(a.askedCount('compare'), 1);
+  assert.equal(a.context.counters.handoverSamplesSent, windowsCount + 1 + 1);
+  a.repairer.stop();
+});
+
+test('what an audit finds is marked by both, and each sends what the other lacks', async () => {
+  const owners = await TestOwners.start(['a', 'b', 'c'], timing);
+  const samples = samplesOf(owners);
+  const [a, b] = [owners.get('a'), owners.get('b')];
+  for (const owner of owners.owners.values()) owner.hold(samples.slice(2));
+  a.hold(samples.slice(0, 1));
+  b.hold(samples.slice(1, 2));
+  a.repairer.start();
+  assert.ok(await owners.world.runSettledUntil(() => a.context.counters.auditsDiffering > 0, minuteMs));
+  for (const { state } of [a, b]) assert.ok(state.marks.isMarked(0));
+  assert.equal(a.context.counters.auditsDiffering, 1, 'the audit goes on with the next partition later');
+  b.repairer.start();
+  assert.ok(await owners.world.runSettledUntil(() => a.state.marks.count + b.state.marks.count === 0, minuteMs));
+  assert.equal(owners.get('c').holds(0), a.holds(0));
+  assert.equal(b.holds(0), a.holds(0));
+  for (const { repairer } of [a, b]) repairer.stop();
+});
+
+test('marks of what is past retention are cleared without a question', async () => {
+  const owners = await TestOwners.start(['a', 'b', 'c'], timing);
+  const a = owners.get('a');
+  await owners.settled(a.state.change((record) => record.withRetention(windowMs, 'a')));
+  a.mark(samplesOf(owners));
+  a.repairer.start();
+  assert.ok(await owners.world.runSettledUntil(() => a.state.marks.count === 0, minuteMs));
+  assert.equal(a.askedCount('check'), 0);
+  a.repairer.stop();
+});
