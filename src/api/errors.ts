@@ -56,6 +56,7 @@ const typeByCode: Readonly<Record<string, ErrorType>> = {
   READ_NOT_MEMBER: 'unavailable',
   READ_UNSETTLED: 'unavailable',
   DELETE_UNAVAILABLE: 'unavailable',
+  DELETE_TOO_MANY: 'execution',
   RPC_CLOSED: 'unavailable',
   CLUSTER_NOT_JOINED: 'unavailable',
   CLUSTER_STANDALONE: 'bad_data',

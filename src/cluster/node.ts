@@ -1,6 +1,6 @@
 // One node of a cluster: its state, its share of every protocol, and its life: founding or joining a cluster, coming back to
 // one, leaving it. Everything outside is a port, so that the simulator runs whole clusters of these in one thread.
-import { errorMessage, TimbalaError } from '../base/index.ts';
+import { errorMessage, mib, TimbalaError } from '../base/index.ts';
 import type { Random, Timer } from '../ports/index.ts';
 import type { DecodedWrite, DeleteRequest, NodeName, Selection } from './contracts.ts';
 import { decisions, type OwnerToken, ownerToken, replicasCount } from './decisions.ts';
@@ -25,6 +25,9 @@ import { type WriteCounters, Writer } from './replicate/index.ts';
 import { NodeState } from './state.ts';
 import { clusterStatus, type ClusterStatus, type Liveness } from './status.ts';
 import { type ClusterTiming, defaultClusterTiming } from './timing.ts';
+
+/** Of all deletes that are in force: the record travels whole, and has to fit into a frame. */
+const deletesBytesMax = 8 * mib;
 
 export class ClusterNode {
   readonly state: NodeState;
@@ -231,14 +234,25 @@ export class ClusterNode {
     return this.reader.open(selection, options);
   }
 
-  /** Resolves when two active members have the delete on disk. Throws DELETE_UNAVAILABLE: it may yet take effect. */
+  /**
+   * Resolves when two active members have the delete on disk. Throws DELETE_UNAVAILABLE: it may yet take effect; and
+   * DELETE_TOO_MANY.
+   */
   async delete(request: DeleteRequest): Promise<void> {
     const { name, store, clock } = this.state;
     if (this.state.self?.state !== 'active') {
       throw new TimbalaError('DELETE_UNAVAILABLE', `${name} is no active member; ask another node`);
     }
     const clipped = { ...request, toMs: Math.min(request.toMs, clock.nowMs()) };
-    await this.state.change((record) => record.withDelete(clipped));
+    await this.state.change((record) => {
+      const changed = record.withDelete(clipped);
+      const bytesCount = changed.deletes.reduce((sum, { matchers }) => sum + matchers.length, 0);
+      if (bytesCount <= deletesBytesMax) return changed;
+      throw new TimbalaError(
+        'DELETE_TOO_MANY',
+        `this and the ${record.deletes.length} deletes in force would take over ${deletesBytesMax / mib} MiB; nothing was deleted`,
+      );
+    });
     const storedBy = new Set([ownerToken(name, store.id)]);
     for (const member of this.state.record.actives) {
       if (this.state.decisions.isDeleteStored(this.state.record, storedBy)) return;
