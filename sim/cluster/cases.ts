@@ -322,6 +322,28 @@ export const heardWhileLoading: Case = async (seed, plant) => {
   return stage.end();
 };
 
+/** A node that stands in is just dropping the partition of which it is given another sample. */
+export const writtenWhileDropping: Case = async (seed, plant) => {
+  const stage = await Stage.set(seed, plant, 4);
+  const { cluster } = stage;
+  const [a, b, c, holder] = [stage.owner(0), stage.owner(1), stage.owner(2), stage.other()];
+  const writeWithoutOthers = async (windowsAgo: number): Promise<void> => {
+    stage.split(b, c);
+    stage.write(a, { ...cluster.newSample(series), timestampMs: cluster.nowMs - windowsAgo * windowMs });
+    await stage.pass(secondMs);
+  };
+  await writeWithoutOthers(3);
+  cluster.network.heal();
+  const { dropper } = stage.node(holder);
+  await cluster.world.runSettledUntil(() => dropper.underWayCount > 0, minuteMs);
+  await writeWithoutOthers(4);
+  await stage.pass(6 * secondMs);
+  cluster.network.heal();
+  cluster.crash(a);
+  await stage.read(b);
+  return stage.end();
+};
+
 export const cases: Readonly<Record<string, Case>> = {
   retriedThenPowerLost,
   copiedThenWritten,
@@ -334,4 +356,5 @@ export const cases: Readonly<Record<string, Case>> = {
   lossHeardWhileReplaying,
   restartedTwice,
   heardWhileLoading,
+  writtenWhileDropping,
 };

@@ -144,17 +144,27 @@ export class SimCluster {
     return startMs + Math.floor(this.world.nowMs);
   }
 
-  #newDisk(): ModelDisk {
-    return new ModelDisk((++this.#storesCount).toString(16).padStart(32, '0'));
+  /** In any order: who has the least one founds the cluster. */
+  #newStoreId(): string {
+    const order = this.random
+      .below(2 ** 32)
+      .toString(16)
+      .padStart(8, '0');
+    return order + (++this.#storesCount).toString(16).padStart(24, '0');
   }
 
-  /** A machine with an empty disk, switched on; it looks for a cluster at `peers` until it finds one. */
-  add(name: NodeName, peers: readonly NodeName[]): void {
+  #newDisk(): ModelDisk {
+    return new ModelDisk(this.#newStoreId());
+  }
+
+  /** A machine with an empty disk, switched on some time; it looks for a cluster at `peers` until it finds one. */
+  add(name: NodeName, peers: readonly NodeName[], delayMs = 0): void {
     // Clocks are seconds apart; one in a few clusters is hours ahead.
     const isWrong = this.machines.size === 1 && this.#hasWrongClock;
     const skewMs = this.random.below(4000) - 2000 + (isWrong ? 6 * hourMs : 0);
     this.machines.set(name, { name, skewMs, disk: this.#newDisk(), process: undefined });
-    this.start(name, peers);
+    if (delayMs === 0) this.start(name, peers);
+    else this.world.schedule(delayMs, () => this.start(name, peers));
   }
 
   start(name: NodeName, peers: readonly NodeName[]): void {
@@ -206,7 +216,7 @@ export class SimCluster {
     if (machine?.process?.store !== store) return;
     this.crash(name);
     this.lostStores.push(machine.disk.storeId);
-    machine.disk.storeId = (++this.#storesCount).toString(16).padStart(32, '0');
+    machine.disk.storeId = this.#newStoreId();
     this.start(name, peers);
   }
 
@@ -239,6 +249,11 @@ export class SimCluster {
 
   get actives(): ClusterNode[] {
     return this.nodes.filter(({ state }) => state.self?.state === 'active');
+  }
+
+  /** Of the clusters that nodes are of: one, if all is well. */
+  get clusterIds(): ReadonlySet<string> {
+    return new Set(this.nodes.map(({ state }) => state.record.clusterId));
   }
 
   /** The record of every machine that is or may still be a member, running or not. */
@@ -419,6 +434,9 @@ export class SimCluster {
   /** Why the cluster is not yet whole; undefined when it is. */
   unhealed(): string | undefined {
     const { nodes } = this;
+    for (const { name, process } of this.machines.values()) {
+      if (process && !process.node) return `${name} looks for a cluster`;
+    }
     const hash = nodes[0]?.state.record.hash;
     for (const { state } of nodes) {
       const { name, record, marks } = state;

@@ -419,7 +419,7 @@ export class ModelStore implements LocalStore {
   }
 
   saveState(name: StateName, bytes: Uint8Array): Promise<void> {
-    return this.#after(this.#delayMs(), () => {
+    return this.#after(this.#world.random.float() * this.disk.syncMsMax, () => {
       this.disk.states.set(name, bytes);
     });
   }

@@ -13,6 +13,7 @@ import {
   retriedThenPowerLost,
   retriedWhileAway,
   setBackToSnapshot,
+  writtenWhileDropping,
 } from './cases.ts';
 import type { Plant } from './cluster.ts';
 
@@ -89,8 +90,12 @@ export const mutants: Readonly<Record<string, Mutant>> = {
   'a delete on one node': { case: deletedAcrossSplit, decisions: { isDeleteStored: () => true } },
   'retention pulled back': { decisions: { isCompared: () => true } },
   'a directory that was set back': { case: setBackToSnapshot, decisions: { continues: () => true } },
-  'a partition that is being dropped, confirmed': { decisions: { countsForNothing: () => false } },
+  'a partition that is being dropped, confirmed': {
+    case: writtenWhileDropping,
+    decisions: { countsForNothing: () => false },
+  },
   'a wrong clock that drops': { decisions: { isClockTrusted: () => true } },
   'a sum that heeds no marks': { heardForSums: (heard) => new Map([...heard.keys()].map((name) => [name, new Map()])) },
+  'a founder that nobody asks': { decisions: { askedClaimants: () => [] } },
   'a read without two members': { decisions: { mayLeaveOut: (storesCount) => storesCount <= 2 } },
 };

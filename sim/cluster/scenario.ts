@@ -34,6 +34,8 @@ class Scenario {
   readonly #cluster: SimCluster;
   readonly #durationMs: number;
   readonly counts: Record<string, number> = {};
+  /** Names of the machines that found the cluster. */
+  readonly #first: readonly string[];
   #nextName: number;
   #isOver = false;
 
@@ -42,11 +44,41 @@ class Scenario {
     this.#durationMs = durationMs;
     const { random } = cluster;
     const isAlone = random.below(4) === 0;
-    const first = isAlone ? ['n0'] : ['n0', 'n1', 'n2', 'n3', 'n4'].slice(0, 3 + random.below(3));
-    // Not every node is among those that all are told to look for.
-    const seeds = isAlone ? [] : first.slice(random.below(first.length));
-    for (const name of first) cluster.add(name, seeds);
-    this.#nextName = first.length;
+    this.#first = isAlone ? ['n0'] : ['n0', 'n1', 'n2', 'n3', 'n4'].slice(0, 3 + random.below(3));
+    this.#nextName = this.#first.length;
+    if (isAlone) cluster.add('n0', []);
+    else this.#found();
+  }
+
+  /**
+   * Nodes are switched on seconds apart, each with seeds of its own: the same for all, or such that one leads to the next, down to
+   * one that all reach; that one may be told to found a cluster alone. Some disks are slow, some start again before they are in.
+   */
+  #found(): void {
+    const cluster = this.#cluster;
+    const { random, world, network } = cluster;
+    const areAlike = random.below(3) === 0;
+    const shared = this.#first.slice(random.below(this.#first.length));
+    const rest = [...this.#first];
+    const names = this.#first.flatMap(() => rest.splice(random.below(rest.length), 1));
+    if (random.below(3) === 0) network.conditions.lossShare = random.float() * 0.2;
+    const delayMsMax = random.below(2) === 0 ? 0 : 8 * secondMs;
+    for (const [index, name] of names.entries()) {
+      const before = names.slice(0, index);
+      const next = before[random.below(before.length)];
+      const others = names.filter((other) => random.below(4) === 0 && other !== name);
+      const isFounder = index === 0 && random.below(3) === 0;
+      const own = isFounder ? [] : [...new Set([...others, ...(next === undefined ? names.slice(1, 2) : [next])])];
+      const seeds = areAlike ? shared : own;
+      cluster.add(name, seeds, random.below(delayMsMax));
+      const machine = cluster.machines.get(name);
+      if (machine && random.below(6) === 0) machine.disk.syncMsMax = 20 * secondMs;
+      if (random.below(6) > 0) continue;
+      world.schedule(random.below(10 * secondMs), () => {
+        cluster.crash(name);
+        world.schedule(random.below(3 * secondMs), () => cluster.start(name, seeds));
+      });
+    }
   }
 
   #count(what: string): void {
@@ -55,15 +87,22 @@ class Scenario {
   }
 
   async run(): Promise<void> {
-    const { world, random, network } = this.#cluster;
-    await world.runSettledUntil(() => this.#cluster.actives.length > 0, 30 * secondMs);
+    const { world, random, network, checker } = this.#cluster;
+    const isFounded = await world.runSettledUntil(() => this.#cluster.actives.length > 0, minuteMs);
+    if (!isFounded) checker.fail('not-healed', world.nowMs, 'no cluster was founded');
+    for (const { disk } of this.#cluster.machines.values()) disk.syncMsMax = 10;
     network.conditions.lossShare = random.below(3) === 0 ? 0 : random.float() * 0.1;
     network.conditions.duplicateShare = random.float() * 0.05;
     network.conditions.delayMsMax = 1 + random.float() * 60;
     this.#repeat(60 + random.below(200), () => this.#write());
     this.#repeat(100 + random.below(200), () => this.#cluster.read(random.below(8) === 0));
     this.#repeat(300 + random.below(900), () => this.#fault());
-    await world.runSettledUntil(() => this.#cluster.checker.violations.length > 0, this.#durationMs);
+    const isSplit = await world.runSettledUntil(
+      () => checker.violations.length > 0 || this.#cluster.clusterIds.size > 1,
+      this.#durationMs,
+    );
+    if (isSplit && checker.violations.length === 0)
+      checker.fail('not-healed', world.nowMs, 'two clusters were founded');
     this.#isOver = true;
     await this.#heal();
   }
@@ -236,8 +275,6 @@ class Scenario {
     const cluster = this.#cluster;
     const { world, network, checker } = cluster;
     if (checker.violations.length > 0) return;
-    const clusterIds = new Set(cluster.nodes.map(({ state }) => state.record.clusterId));
-    if (clusterIds.size > 1) checker.fail('not-healed', world.nowMs, `nodes are of ${clusterIds.size} clusters`);
     network.heal();
     network.conditions.lossShare = 0;
     // Everything is started anew, and compares totals often from now on: phase one must not be saved by that.

@@ -1,12 +1,14 @@
 // Who may found a cluster, where several nodes without one start together. Each may know others than the next one does, so that
-// being the first among those one knows is not enough: a node asks all of them for leave, and each gives it to one at a time.
-// Two that have any acquaintance in common, or know one another, can't both found. Whoever asks is known from then on: when its
-// leave ends it may be that it has founded one, and nobody else would tell.
+// being the first among those one knows is not enough: a node asks all whom it can find (enter.ts) for leave, and each gives it
+// to one at a time. Two that find any node in common, or one another, can't both found. Whoever asks is found by others from
+// then on: when its leave ends it may be that it has founded one, or is about to, and nobody else would tell.
 //
 // Kept over the attempts of one start; nothing of it needs to outlive the process, since a founder's record is on disk before
 // anybody hears of it, and leave that was given is worth nothing by the time a process is back.
 import type { Clock } from '../ports/index.ts';
 import type { StoreId } from './contracts.ts';
+import type { Decisions } from './decisions.ts';
+import type { Claimant } from './introduction.ts';
 
 /** For so long a node gives leave to nobody else. */
 const leaveMs = 6_000;
@@ -19,20 +21,26 @@ const claimMs = 3_000;
 export class Candidacy {
   readonly #store: StoreId;
   readonly #clock: Clock;
+  readonly #decisions: Decisions;
   #isClaiming = false;
   #isDecided = false;
   /** When they last asked, by their addresses. */
   readonly #claimants = new Map<string, number>();
-  #leaveOf: StoreId | undefined;
-  #leaveEndsMs = 0;
+  #leave: { readonly store: StoreId; readonly endsMs: number } | undefined;
 
-  constructor(store: StoreId, clock: Clock) {
+  constructor(store: StoreId, clock: Clock, decisions: Decisions) {
     this.#store = store;
     this.#clock = clock;
+    this.#decisions = decisions;
   }
 
   get #hasGivenLeave(): boolean {
-    return this.#leaveOf !== undefined && this.#clock.monotonicMs() < this.#leaveEndsMs;
+    return this.#leave !== undefined && this.#clock.monotonicMs() < this.#leave.endsMs;
+  }
+
+  /** It founds or joins a cluster now: until that is on disk it is of none, and yet must not pass for one that will not be. */
+  get isDecided(): boolean {
+    return this.#isDecided;
   }
 
   /** Another attempt begins: the last one found no cluster, or could not save what it found. */
@@ -46,22 +54,23 @@ export class Candidacy {
   }
 
   /** Addresses of those that have asked for leave lately: each may have founded a cluster by now. */
-  get claimants(): string[] {
+  get claimants(): readonly string[] {
     const sinceMs = this.#clock.monotonicMs() - claimantMs;
-    return [...this.#claimants].filter(([, askedMs]) => askedMs >= sinceMs).map(([address]) => address);
+    const lately = [...this.#claimants].filter(([, askedMs]) => askedMs >= sinceMs).map(([address]) => address);
+    return this.#decisions.askedClaimants(lately);
   }
 
-  /** Whether the store that asks may found. Of two that claim and know one another, the lesser goes first. */
-  allows(asker: StoreId, address: string): boolean {
-    if (asker === this.#store) return true;
+  /** Whether another may found. Of two that claim and know one another, the lesser goes first. */
+  allows({ store, address }: Claimant): boolean {
+    if (store === this.#store) return true;
+    const nowMs = this.#clock.monotonicMs();
     this.#claimants.delete(address);
-    this.#claimants.set(address, this.#clock.monotonicMs());
+    this.#claimants.set(address, nowMs);
     const [oldest] = this.#claimants.keys();
     if (this.#claimants.size > claimantsMax && oldest !== undefined) this.#claimants.delete(oldest);
-    if (this.#isDecided || (this.#isClaiming && this.#store < asker)) return false;
-    if (this.#hasGivenLeave && this.#leaveOf !== asker) return false;
-    this.#leaveOf = asker;
-    this.#leaveEndsMs = this.#clock.monotonicMs() + leaveMs;
+    if (this.#isDecided || (this.#isClaiming && this.#store < store)) return false;
+    if (this.#hasGivenLeave && this.#leave?.store !== store) return false;
+    this.#leave = { store, endsMs: nowMs + leaveMs };
     return true;
   }
 

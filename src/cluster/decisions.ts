@@ -36,6 +36,11 @@ export const decisions = {
     return count >= Math.min(2, others.length);
   },
 
+  /** Nodes to be asked, by their addresses, whether they have founded a cluster since they asked for leave to. */
+  askedClaimants(claimants: readonly string[]): readonly string[] {
+    return claimants;
+  },
+
   /** Losses to be counted as stores that a read does without. */
   countedLosses(record: ClusterRecord): readonly StoreId[] {
     return record.unhealedLosses;

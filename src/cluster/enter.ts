@@ -3,13 +3,15 @@
 // - Of nodes that start together, the one with the least store id founds the cluster that the others join (not the first by
 //   address: operators may name a node differently on each other one); but only when every one of them says that it is of
 //   none, and gives it leave (candidacy.ts). Silence says nothing: a wiped node that is cut off would found a second cluster.
+//   Whom those look for is asked as well, and so on: each may have been told of others only.
 // - A directory whose record knows another store under its name has become another store (it was copied, set back, or has lost
 //   records). It joins anew, with what it holds, and takes the name over; the store that it was is a loss. But a store that
 //   the record knows as lost stays out: it only hands over what it holds.
 import { errorMessage, TimbalaError } from '../base/index.ts';
 import { Candidacy } from './candidacy.ts';
 import type { LocalStore, NodeName, PeerLinks, StoreId } from './contracts.ts';
-import { answerWithoutCluster, introduce } from './exchange.ts';
+import { decisions } from './decisions.ts';
+import { answerWithoutCluster, introduce } from './introduction.ts';
 import type { ClusterNodeOptions, ClusterPorts } from './options.ts';
 import { acksAlone, ClusterRecord, type Member, soleActive } from './record/index.ts';
 import type { ClusterTiming } from './timing.ts';
@@ -99,6 +101,9 @@ async function otherCluster(
   return undefined;
 }
 
+/** Of all the nodes that are asked before one founds a cluster. */
+const addressesMax = 1_000;
+
 /** The record of a cluster with this node in it as `joining`, or of a new one. `own`: what it had as another store. */
 async function enter(
   own: ClusterRecord | undefined,
@@ -112,34 +117,30 @@ async function enter(
   const known = (own?.members ?? []).filter((member) => member.name !== name).map((member) => member.address);
   // Alone before, it has nobody to join, and nobody has what it lost.
   if (own && known.length === 0) return continued(own, options, store.id);
-  const candidacy = candidacyOf(ports);
-  const others = [...new Set([...known, ...peers, ...candidacy.claimants])].filter((peer) => peer !== address);
-  const failures: string[] = [];
-  const withoutCluster: StoreId[] = [];
-  // Their names are in the record that they will give.
-  links.setAddresses(new Map(others.map((peer) => [peer, peer])));
+  const candidacy = candidacyOf(options, ports);
   candidacy.reopen();
-  answerWithoutCluster(links, store.id, (asker, from) => candidacy.allows(asker, from));
-  for (const peer of others) {
-    try {
-      const { record, store: theirs } = await introduce(links, peer, timing.askDeadlineMs);
-      if (record && (!own || own.clusterId === record.clusterId)) {
-        candidacy.decide();
-        return joined(record, options, store.id, holdsNothing);
-      }
-      if (!record) withoutCluster.push(theirs);
-      failures.push(record ? `${peer} is of cluster ${record.clusterId}, not ${own?.clusterId}` : `${peer} is of none`);
-    } catch (error) {
-      failures.push(errorMessage(error));
-    }
+  answerWithoutCluster(links, store.id, (claimant) => ({
+    isRefusing: claimant ? !candidacy.allows(claimant) : candidacy.isDecided,
+    acquaintances: [...new Set([...peers, ...candidacy.claimants])],
+  }));
+  const heard = await askAround([...known, ...peers, ...candidacy.claimants], options, ports, timing);
+  const records = heard.records.filter(({ clusterId }) => clusterId === (own ?? heard.records[0])?.clusterId);
+  if (records[0]) {
+    candidacy.decide();
+    // Each may have been away, and know of an older entry under this name than others do.
+    const record = records.reduce((merged, other) => merged.merge(other));
+    return joined(record, options, store.id, holdsNothing);
   }
+  const failures = [...heard.failures, ...heard.withoutCluster.map(({ peer }) => `${peer} is of none`)];
   // The own store id comes from an address under which this node did not know itself.
-  const isFirst = withoutCluster.every((theirs) => store.id <= theirs);
+  const isFirst = heard.withoutCluster.every(({ store: theirs }) => store.id <= theirs);
   // Who has asked for leave since this attempt began may have founded one: the next attempt asks it.
-  const areAllAsked = candidacy.claimants.every((claimant) => claimant === address || others.includes(claimant));
-  if (!own && withoutCluster.length === others.length && areAllAsked && isFirst) {
+  const areAllAsked = candidacy.claimants.every((claimant) => claimant === address || heard.asked.has(claimant));
+  if (!own && heard.withoutCluster.length === heard.asked.size && areAllAsked && isFirst) {
     const askAll = async (): Promise<boolean> => {
-      const asked = others.map((peer) => introduce(links, peer, timing.askDeadlineMs, { store: store.id, address }));
+      const asked = [...heard.asked].map((peer) =>
+        introduce(links, peer, timing.askDeadlineMs, { store: store.id, address }),
+      );
       const answers = await Promise.allSettled(asked);
       return answers.every((answer) => answer.status === 'fulfilled' && answer.value.record === undefined);
     };
@@ -149,11 +150,54 @@ async function enter(
   throw new TimbalaError('CLUSTER_NOT_FOUND', `no peer knows a cluster to join (${failures.join('; ')}); trying again`);
 }
 
+interface Heard {
+  /** Their addresses. */
+  readonly asked: ReadonlySet<string>;
+  readonly records: readonly ClusterRecord[];
+  readonly withoutCluster: readonly { readonly peer: string; readonly store: StoreId }[];
+  readonly failures: readonly string[];
+}
+
+/** Asks all of these addresses who is there, and whom those look for as well, until nobody names another one. */
+async function askAround(
+  first: readonly string[],
+  { address }: ClusterNodeOptions,
+  { links }: ClusterPorts,
+  timing: ClusterTiming,
+): Promise<Heard> {
+  const asked = new Set<string>();
+  const records: ClusterRecord[] = [];
+  const withoutCluster: { peer: string; store: StoreId }[] = [];
+  const failures: string[] = [];
+  for (let next = first; ;) {
+    const peers = [...new Set(next)].filter((peer) => peer !== address && !asked.has(peer));
+    if (peers.length === 0 || records.length > 0) return { asked, records, withoutCluster, failures };
+    if (asked.size + peers.length > addressesMax) {
+      throw new TimbalaError('CLUSTER_NOT_FOUND', `more than ${addressesMax} addresses to look at; shorten --peers`);
+    }
+    for (const peer of peers) asked.add(peer);
+    // Their names are in the record that they will give.
+    links.setAddresses(new Map([...asked].map((peer) => [peer, peer])));
+    const answers = await Promise.allSettled(peers.map((peer) => introduce(links, peer, timing.askDeadlineMs)));
+    const found: string[] = [];
+    for (const [index, answer] of answers.entries()) {
+      const peer = peers[index] ?? '';
+      if (answer.status === 'rejected') failures.push(errorMessage(answer.reason));
+      else if (answer.value.record) records.push(answer.value.record);
+      else {
+        withoutCluster.push({ peer, store: answer.value.store });
+        found.push(...answer.value.acquaintances);
+      }
+    }
+    next = found;
+  }
+}
+
 /** By connections: those of one start, whose attempts share what they have allowed others. */
 const candidacies = new WeakMap<PeerLinks, Candidacy>();
 
-function candidacyOf({ links, store, clock }: ClusterPorts): Candidacy {
-  const candidacy = candidacies.get(links) ?? new Candidacy(store.id, clock);
+function candidacyOf(options: ClusterNodeOptions, { links, store, clock }: ClusterPorts): Candidacy {
+  const candidacy = candidacies.get(links) ?? new Candidacy(store.id, clock, options.decisions ?? decisions);
   candidacies.set(links, candidacy);
   return candidacy;
 }
