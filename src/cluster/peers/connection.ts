@@ -40,6 +40,8 @@ import { Outbox } from './outbox.ts';
 import type { Pulse } from './pulse.ts';
 import { failureOf, isSmall, type Traffic } from './traffic.ts';
 
+/** Why a connection ends of which nothing is wrong: a node stops, or has no use for it. */
+export const closedCode = 'PEER_CLOSED';
 /** Both sides have agreed within this time, or the connection is given up. */
 export const openingMsMax = 3 * secondMs;
 /** Whoever has sent nothing between two beats sends a frame without content: nobody is silent for longer than two. */
@@ -81,7 +83,8 @@ export interface ConnectionOptions {
   /** Both sides have agreed. */
   readonly onOpen: (peer: PeerIdentity, connectionClass: ConnectionClass) => void;
   /** Once, when it has ended, whoever ended it. */
-  readonly onEnded: (error: TimbalaError) => void;
+  /** `isOrderly`: one of the two wanted it to end. */
+  readonly onEnded: (error: TimbalaError, isOrderly: boolean) => void;
 }
 
 /** What exists once the class of the connection is known: where we dialed from the start, else with the opening. */
@@ -161,7 +164,7 @@ export class PeerConnection implements StreamHandlers {
     if (this.#isEnded) return;
     this.#write(encodePeerFrame(controlFrame(peerFrameTypes.closing), [encodePeerFailure(failure)]));
     this.#stream?.close();
-    this.#end(`closed by us: ${failure.code}: ${failure.text}`);
+    this.#end(`closed by us: ${failure.code}: ${failure.text}`, failure.code === closedCode);
   }
 
   onBytes(bytes: Uint8Array): void {
@@ -250,7 +253,7 @@ export class PeerConnection implements StreamHandlers {
     if (header.type === peerFrameTypes.closing) {
       const { code, text } = decodePeerFailure(body);
       this.#stream?.close();
-      this.#end(`the other side closed the connection: ${code}: ${text}`);
+      this.#end(`the other side closed the connection: ${code}: ${text}`, code === closedCode);
     } else if (this.#peer) {
       this.#takeMessage(header, body);
     } else {
@@ -418,7 +421,7 @@ export class PeerConnection implements StreamHandlers {
     }
   }
 
-  #end(reason: string): void {
+  #end(reason: string, isOrderly = false): void {
     if (this.#isEnded) return;
     const error = this.#unreachable(reason);
     const isAgreed = this.isOpen;
@@ -432,6 +435,6 @@ export class PeerConnection implements StreamHandlers {
       answering.end();
       asking.end(error);
     }
-    this.#options.onEnded(error);
+    this.#options.onEnded(error, isOrderly);
   }
 }

@@ -4,7 +4,7 @@ import { errorMessage, secondMs, TimbalaError } from '../../base/index.ts';
 import type { Network, NetworkAddress, Random } from '../../ports/index.ts';
 import type { NodeName, PeerFrame, ReceivedFrame } from '../contracts.ts';
 import type { ConnectionClass } from './classes.ts';
-import { type ConnectionOptions, PeerConnection } from './connection.ts';
+import { closedCode, type ConnectionOptions, PeerConnection } from './connection.ts';
 
 /** Doubles with each failure in a row; each wait is between half of it and one and a half. */
 const backoffMsMin = 50;
@@ -88,7 +88,7 @@ export class PeerLink {
   }
 
   close(text: string): void {
-    this.#connection?.close({ code: 'PEER_CLOSED', text });
+    this.#connection?.close({ code: closedCode, text });
   }
 
   #dial(): PeerConnection {
@@ -99,7 +99,7 @@ export class PeerLink {
       // Before a node knows a cluster, it knows addresses only, and calls by them whoever is there.
       dialed: { node, isNameKnown: node !== this.#address, connectionClass },
       onOpen: () => this.#onOpen(),
-      onEnded: (error) => this.#onEnded(error),
+      onEnded: (error, isOrderly) => this.#onEnded(error, isOrderly),
     });
     void this.#connect(connection, this.#address);
     return connection;
@@ -126,11 +126,13 @@ export class PeerLink {
     log.info('peer-connected', { node, connectionClass, address: this.#address });
   }
 
-  #onEnded(error: TimbalaError): void {
+  #onEnded(error: TimbalaError, isOrderly: boolean): void {
     const { log, node, connectionClass } = this.#options;
     // Not for every attempt: a peer may be away for days.
     if (this.#openedMs !== undefined || this.#failures === 0) {
-      log.warn('peer-disconnected', { node, connectionClass, address: this.#address, error: error.message });
+      const fields = { node, connectionClass, address: this.#address, error: error.message };
+      if (isOrderly) log.info('peer-disconnected', fields);
+      else log.warn('peer-disconnected', fields);
     }
     const nowMs = this.#options.clock.monotonicMs();
     this.#connection = undefined;

@@ -13,7 +13,7 @@ import type {
 } from '../../ports/index.ts';
 import type { LocalStore, NodeName, PeerFrame, PeerHandler, PeerLinks, PeerWork, ReceivedFrame } from '../contracts.ts';
 import { classOf, type ConnectionClass, limitsAmong } from './classes.ts';
-import { type ConnectionOptions, PeerConnection, type PeerIdentity } from './connection.ts';
+import { closedCode, type ConnectionOptions, PeerConnection, type PeerIdentity } from './connection.ts';
 import { createCounters, type PeerCountersByClass } from './counters.ts';
 import { type LinkState, PeerLink } from './link.ts';
 import { Pulse } from './pulse.ts';
@@ -104,7 +104,7 @@ export class PeerConnections implements PeerLinks {
     for (const [node, links] of this.#links) {
       const address = addresses.get(node);
       for (const link of links.values()) {
-        if (address === undefined) link.close('the node is no member any more');
+        if (address === undefined) link.close('it has another name, or is no member any more');
         else link.setAddress(address);
       }
       if (address === undefined) this.#links.delete(node);
@@ -130,7 +130,7 @@ export class PeerConnections implements PeerLinks {
     this.#addresses = new Map();
     for (const links of this.#links.values()) for (const link of links.values()) link.close('this node stops');
     this.#links.clear();
-    for (const connection of this.#accepted) connection.close({ code: 'PEER_CLOSED', text: 'the node stops' });
+    for (const connection of this.#accepted) connection.close({ code: closedCode, text: 'the node stops' });
   }
 
   /** Of a stream that someone opened to us. */
@@ -161,7 +161,7 @@ export class PeerConnections implements PeerLinks {
   #onAccepted(connection: PeerConnection, node: NodeName, connectionClass: ConnectionClass): void {
     const key = `${connectionClass} ${node}`;
     // It dials again because it has given up the one before, which may look alive from here for some time.
-    this.#newest.get(key)?.close({ code: 'PEER_CLOSED', text: 'a newer connection took its place' });
+    this.#newest.get(key)?.close({ code: closedCode, text: 'a newer connection took its place' });
     this.#newest.set(key, connection);
     this.retry(node);
   }

@@ -522,6 +522,28 @@ suite('openings', () => {
     assert.deepEqual(events, ['peer-disconnected', 'peer-refused']);
   });
 
+  test('and an end that one of the two wanted is no warning', async () => {
+    const world = new SimWorld(1);
+    const network = new SimNetwork(world);
+    const warned: string[] = [];
+    const informed: string[] = [];
+    const log = { ...recordingLog(warned), info: (event: string) => void informed.push(event) };
+    const a = await simulatedNode(world, network.at('a'), 'a', {}, log);
+    const b = await simulatedNode(world, network.at('b'), 'b');
+    a.peers.setAddresses(new Map([['b', 'b:9095']]));
+    await settled(world, a.peers.request('b', hello(), secondMs));
+    a.peers.setAddresses(new Map());
+    a.peers.setAddresses(new Map([['b', 'b:9095']]));
+    await settled(world, a.peers.request('b', hello(), secondMs));
+    b.peers.close();
+    await pass(world, secondMs);
+    assert.deepEqual(
+      informed.filter((event) => event === 'peer-disconnected'),
+      ['peer-disconnected', 'peer-disconnected'],
+    );
+    assert.deepEqual(warned, []);
+  });
+
   test('addresses are host and port, or refused', async () => {
     assert.deepEqual(parseAddress('[::1]:80'), { host: '::1', port: 80 });
     assert.deepEqual(parseAddress('node-1.example:9095'), { host: 'node-1.example', port: 9_095 });
