@@ -112,9 +112,9 @@ export class ReadOfPeer implements RemoteRead {
   /** Throws what is the query's own fault: any node would say it. */
   #stale(error: unknown): PlanStale {
     if (error instanceof PlanStale) return error;
-    if (error instanceof TimbalaError && /^(?:READ|QUERY)_/.test(error.code)) throw error;
     // It gave a partition away meanwhile, or the read up: the next plan knows.
-    if (hasCode(error, 'PEER_DROPPED')) return new PlanStale();
+    if (hasCode(error, 'PEER_DROPPED') || hasCode(error, 'READ_CANCELLED')) return new PlanStale();
+    if (error instanceof TimbalaError && /^(?:READ|QUERY)_/.test(error.code)) throw error;
     return new PlanStale(this.#from, errorMessage(error));
   }
 

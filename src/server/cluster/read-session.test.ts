@@ -3,8 +3,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Handlers, mib, RpcPeer, TimbalaError } from '../../base/index.ts';
 import type { ReadEvent } from '../../cluster/index.ts';
+import { encodeLabels, Labels, SampleBuffer } from '../../model/index.ts';
 import { LimitedQueryControl } from '../../promql/index.ts';
 import { createInlineChannel, type Reader } from '../../storage/index.ts';
+import { SampleFrameWriter } from '../../storage/answers/sample-frame.ts';
 import type { ClusterReadHandlers } from './read-protocol.ts';
 import { ClusterSession, ReadIds } from './read-session.ts';
 
@@ -66,4 +68,25 @@ test('a read that fails, and one that comes to its plan when the query is over, 
   goOn(plan);
   await assert.rejects(selected, { code: 'QUERY_CANCELLED' });
   assert.equal(opened.count, 0);
+});
+
+test('what others hold counts against the memory of the query, labels included', async () => {
+  const seriesCount = 100;
+  const writer = new SampleFrameWriter();
+  const samples = new SampleBuffer();
+  samples.reserve(1);
+  samples.count = 1;
+  for (let i = 0; i < seriesCount; i++)
+    writer.add(0, encodeLabels(Labels.of({ i: `${i}`.padStart(3, '0') })), samples, 0);
+  const frame = writer.take();
+  const events: ReadEvent[] = [
+    { ...plan, own: [], others: ['b'] },
+    { kind: 'frame', from: 'b', isShared: false, frame },
+    end,
+  ];
+  const enough = new LimitedQueryControl({ bytesMax: frame.length + 1000 * seriesCount });
+  const [selected] = await sessionOver([...events]).session.select([request], enough);
+  assert.equal(selected?.series.length, seriesCount);
+  const tooLittle = new LimitedQueryControl({ bytesMax: frame.length + 300 * seriesCount });
+  await assert.rejects(sessionOver(events).session.select([request], tooLittle), { code: 'QUERY_TOO_MUCH_MEMORY' });
 });

@@ -103,7 +103,14 @@ export class ClusterSession implements Queryable {
           );
         },
         add: (source, frame) => union.add(source, frame),
-        finish: () => requests.map((_, request) => ({ series: union.series(request, own[request]?.series ?? []) })),
+        finish: () =>
+          requests.map((_, request) => {
+            const ofOwn = own[request]?.series ?? [];
+            const series = union.series(request, ofOwn);
+            // Own ones were counted when they were found.
+            control.addBytes(labelsBytesEstimate * (series.length - ofOwn.length));
+            return { series };
+          }),
       };
     });
     this.#warn(warnings);
