@@ -174,6 +174,20 @@ suite('exchanges of all that is known', () => {
     assert.deepEqual(tried(), [hostOf('y')]);
   });
 
+  test('one that is named is tried soon, wherever members have died meanwhile', () => {
+    const former = 'cdefghijklmnopqrstuvw';
+    const bench = new Bench(`ab${former}`, { pushPullIntervalMs: 1e12 });
+    for (const node of former) bench.hear({ kind: 'dead', node, incarnation: 1, from: 'b' });
+    bench.do({ kind: 'addresses', addresses: [networkAddress('x')] });
+    bench.effects.length = 0;
+    for (let i = 0; i < 20; i++) {
+      bench.state.reconnectAtMs = bench.nowMs;
+      bench.do({ kind: 'tick' });
+    }
+    const triesCount = bench.opened().filter(({ to }) => to.host === hostOf('x')).length;
+    assert.ok(triesCount > 5 && triesCount < 15, `${triesCount} of 20`);
+  });
+
   test('the dead are tried again, so that a healed split is one cluster', () => {
     const bench = new Bench('ab');
     bench.hear({ kind: 'dead', node: 'a', incarnation: 1, from: 'b' });

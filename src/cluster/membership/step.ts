@@ -159,12 +159,18 @@ function reconnect(turn: Turn): void {
   for (const [text, { sinceMs }] of state.deadAddresses) {
     if (nowMs - sinceMs > state.timing.deadAddressMs) state.deadAddresses.delete(text);
   }
-  const dead = [...state.deadAddresses].map(([text, { address }]): [string, NetworkAddress] => [text, address]);
-  const absent = new Map([...state.namedAddresses, ...dead]);
+  const present = new Set<string>();
   for (const member of state.order) {
-    if (!isGone(member)) absent.delete(addressText(networkAddressOf(member.address)));
+    if (!isGone(member)) present.add(addressText(networkAddressOf(member.address)));
   }
-  const address = [...absent.values()][Math.floor(random.float() * absent.size)];
+  const named = [...state.namedAddresses.values()].filter((address) => !present.has(addressText(address)));
+  const dead = [...state.deadAddresses.values()]
+    .map(({ address }) => address)
+    .filter((address) => !present.has(addressText(address)));
+  // Each other time one that is named: where members have died there may be many, at which nobody will ever be again.
+  const pools = [named, dead].filter(({ length }) => length > 0);
+  const pool = pools[Math.floor(random.float() * pools.length)] ?? [];
+  const address = pool[Math.floor(random.float() * pool.length)];
   if (address) openPushPull(turn, address, true);
 }
 

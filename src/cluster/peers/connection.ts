@@ -82,8 +82,7 @@ export interface ConnectionOptions {
   readonly isAlive: (node: NodeName) => boolean | undefined;
   /** Both sides have agreed. */
   readonly onOpen: (peer: PeerIdentity, connectionClass: ConnectionClass) => void;
-  /** Once, when it has ended, whoever ended it. */
-  /** `isOrderly`: one of the two wanted it to end. */
+  /** Once, when it has ended, whoever ended it. `isOrderly`: one of the two wanted it to end. */
   readonly onEnded: (error: TimbalaError, isOrderly: boolean) => void;
 }
 
