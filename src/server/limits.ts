@@ -30,8 +30,9 @@ export const bodyBuffersIdleBytesMax = 16 * mib;
 
 /** Payloads of peers that wait for the disk; beyond, peers are told that this node is busy. */
 export const peerAppendBytesMax = 64 * mib;
-/** Between two attempts to find a cluster, and how often that is logged. */
+/** Between two attempts to find a cluster; how long that is no news, since nodes start one by one; then how often it is logged. */
 export const clusterRetryMs = 500;
+export const clusterQuietMs = 5 * secondMs;
 export const clusterRetryLogMs = 30 * secondMs;
 /** How long a node that has left the cluster takes to tell so by gossip when it stops. */
 export const gossipLeaveMs = 2 * secondMs;

@@ -156,7 +156,7 @@ export const options = {
     schema: z.union([z.literal('').transform(() => undefined), hostPort.refine(hasPeerPort, peerPortExpected)]),
     placeholder: 'HOST:PORT',
     defaultText: '',
-    help: 'where other nodes reach it, and what the node is called from then on; else the bound address, the own one of --peers, or the host name',
+    help: 'where others reach it, and what it is called from then on; else the bound address, the own one of --peers, or the host name',
   },
   peers: {
     schema: z.string().transform(parsePeers),

@@ -236,8 +236,10 @@ class Attempt {
   }
 
   #fail(why: string): void {
-    const reasons = [...new Set(this.#failures)].slice(0, 3).join('; ');
-    const message = `too few nodes have stored it: ${why} (${reasons || 'no answers'}); send it again`;
+    const storedCount = Math.min(...this.#groups.map((group) => this.#countedAcks(group)));
+    const quorum = this.#state.decisions.quorum(this.#state.record, this.#state.name);
+    const reasons = [`${storedCount} of ${quorum} have`, ...new Set(this.#failures)].slice(0, 4).join('; ');
+    const message = `too few nodes have stored it: ${why} (${reasons}); send it again`;
     this.#settled?.reject(new TimbalaError('WRITE_UNAVAILABLE', message));
     this.#settled = undefined;
   }

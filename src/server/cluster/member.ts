@@ -19,7 +19,7 @@ import type { Clock, Log, Network, Random, Timer, Workers } from '../../ports/in
 import type { WriteRejection } from '../../storage/index.ts';
 import { type ClusterConfig, formatHostPort } from '../config.ts';
 import { GossipClient } from '../gossip-client.ts';
-import { clusterRetryLogMs, clusterRetryMs, gossipLeaveMs } from '../limits.ts';
+import { clusterQuietMs, clusterRetryLogMs, clusterRetryMs, gossipLeaveMs } from '../limits.ts';
 import type { ClusterCollected } from '../metrics/cluster-metrics.ts';
 import type { RetentionOption } from '../options.ts';
 import type { StorageStart } from '../roles/index.ts';
@@ -189,7 +189,7 @@ export class ClusterMember {
     };
     // What the node holds is known only then.
     await store.ready();
-    let nextLogMs = Number.NEGATIVE_INFINITY;
+    let nextLogMs = this.#ports.clock.monotonicMs() + clusterQuietMs;
     for (;;) {
       try {
         const node = await this.#startNode();
