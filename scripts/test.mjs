@@ -16,6 +16,11 @@ const folders = chosen.length > 0 ? chosen : ['src', 'sim', 'test', 'bench', 'de
 const files = folders.flatMap((folder) =>
   /\.m?ts$/.test(folder) ? [folder] : globSync(`${folder}/**/*.test.{ts,mjs}`, { cwd: root }),
 );
+// Without files Node would look for tests by itself, and run everything.
+if (files.length === 0) {
+  process.stderr.write(`no tests in ${folders.join(' ')}\n`);
+  process.exit(1);
+}
 const tests = spawnSync(process.execPath, ['--test', '--test-concurrency=2', ...files.sort()], {
   cwd: root,
   stdio: 'inherit',
