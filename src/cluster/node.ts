@@ -1,6 +1,6 @@
 // One node of a cluster: its state, its share of every protocol, and its life: founding or joining a cluster, coming back to
 // one, leaving it. Everything outside is a port, so that the simulator runs whole clusters of these in one thread.
-import { errorMessage, mib, TimbalaError } from '../base/index.ts';
+import { errorMessage, hasCode, mib, TimbalaError } from '../base/index.ts';
 import type { Random, Timer } from '../ports/index.ts';
 import type { DecodedWrite, DeleteRequest, NodeName, Selection } from './contracts.ts';
 import { decisions, type OwnerToken, ownerToken, replicasCount } from './decisions.ts';
@@ -28,6 +28,19 @@ import { type ClusterTiming, defaultClusterTiming } from './timing.ts';
 
 /** Of all deletes that are in force: the record travels whole, and has to fit into a frame. */
 const deletesBytesMax = 8 * mib;
+
+/** What is heard where a node is not: nothing, or somebody who is not of this cluster under its name or address. */
+const absentCodes = [
+  'PEER_UNREACHABLE',
+  'PEER_TIMEOUT',
+  'PEER_SILENT',
+  'PEER_CLOSED',
+  'PEER_WRONG_NODE',
+  'PEER_OTHER_CLUSTER',
+  'CLUSTER_OTHER',
+  'CLUSTER_NONE',
+  'CLUSTER_FOUNDING',
+];
 
 export class ClusterNode {
   readonly state: NodeState;
@@ -198,9 +211,7 @@ export class ClusterNode {
   async #activate(): Promise<void> {
     const { decisions, record, name, self } = this.state;
     if (self?.state !== 'joining' || !decisions.isJoinConfirmed(record, name, this.#storedBy)) return;
-    await this.state.change((current) =>
-      current.isStore(name, this.state.store.id, 'joining') ? current.withOwn(name, { state: 'active' }) : current,
-    );
+    await this.state.changeOwn((own) => (own.state === 'joining' ? { state: 'active' } : undefined));
   }
 
   status(): ClusterStatus {
@@ -279,16 +290,14 @@ export class ClusterNode {
         `${record.actives.length} active nodes for ${replicasCount} copies; add one first, or force it`,
       );
     }
-    await this.state.change((current) =>
-      current.isStore(name, this.state.store.id, 'active') ? current.withOwn(name, { state: 'leaving' }) : current,
-    );
+    await this.state.changeOwn((own) => (own.state === 'active' ? { state: 'leaving' } : undefined));
   }
 
-  /** Gives a node up that will not come back; refused while it answers. */
+  /** Gives a node up that will not come back; refused while it answers, be it by a refusal. */
   async remove(target: NodeName): Promise<void> {
     const isAnswering = await this.#hello(target).then(
       () => true,
-      () => false,
+      (error: unknown) => !absentCodes.some((code) => hasCode(error, code)),
     );
     if (isAnswering) throw new TimbalaError('CLUSTER_ALIVE', `${target} answers; decommission it there`);
     await this.state.change((record) => record.withRemoved(target));

@@ -237,6 +237,17 @@ export class NodeState {
     return change;
   }
 
+  /** Changes the own entry: nothing where `step` says so, or where another store has taken the name over meanwhile. */
+  changeOwn(step: (own: Member) => Partial<Member> | undefined): Promise<void> {
+    return this.change((record) => this.#withOwn(record, step));
+  }
+
+  #withOwn(record: ClusterRecord, step: (own: Member) => Partial<Member> | undefined): ClusterRecord {
+    const own = record.member(this.name);
+    const change = own?.store === this.store.id ? step(own) : undefined;
+    return change ? record.withOwn(this.name, change) : record;
+  }
+
   async #changeAfter(before: Promise<void>, step: (record: ClusterRecord) => ClusterRecord): Promise<void> {
     await before;
     await this.#apply(step(this.#record));
@@ -309,10 +320,10 @@ export class NodeState {
     if (cleared.length === 0 && !endsAlone) return;
     const change = this.#changes.then(() =>
       this.#apply(
-        this.#record.withOwn(this.name, {
-          cleared: [...new Set([...(this.self?.cleared ?? []), ...cleared])].sort(),
+        this.#withOwn(this.#record, (own) => ({
+          cleared: [...new Set([...own.cleared, ...cleared])].sort(),
           ...(endsAlone ? { alone: 0 } : {}),
-        }),
+        })),
       ),
     );
     this.#changes = change.catch(() => {});

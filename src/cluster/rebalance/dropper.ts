@@ -53,7 +53,7 @@ export class Dropper {
     await this.#pruneDeletes();
     await this.#tellFloor();
     if (state.self?.state === 'leaving' && state.held.size === 0 && state.marks.count === 0) {
-      await state.change((record) => record.withOwn(state.name, { state: 'left' }));
+      await state.changeOwn((own) => (own.state === 'leaving' ? { state: 'left' } : undefined));
       await this.#onLeft();
     }
   }
@@ -87,11 +87,9 @@ export class Dropper {
 
   /** What the limit in bytes has no room for is this node's wish; the record makes a floor of all wishes. */
   async #tellFloor(): Promise<void> {
-    const { self, store, name } = this.#state;
+    const { self, store } = this.#state;
     const floorMs = Math.max(0, windowStartOf(store.sizeFloorMs ?? 0));
     if (!self || !Number.isFinite(floorMs) || floorMs === self.floorMs) return;
-    await this.#state.change((current) =>
-      current.isStore(name, store.id, self.state) ? current.withOwn(name, { floorMs }) : current,
-    );
+    await this.#state.changeOwn(() => ({ floorMs }));
   }
 }

@@ -76,6 +76,28 @@ test('removal is final for a store, and another store takes the name over', () =
   assert.deepEqual(again.losses, ['a-s1']);
 });
 
+test('a store that took a name over keeps it, whatever numbers the store before it had got to', () => {
+  const before = empty.with(member('a', { version: 9 }));
+  const taken = empty.with(member('a', { store: 'a-s0', version: 2, losses: ['a-s1'] }));
+  for (const record of [before.merge(taken), taken.merge(before)]) {
+    assert.equal(record.member('a')?.store, 'a-s0');
+    assert.deepEqual(record.losses, ['a-s1']);
+  }
+});
+
+test('entries and retention that were numbered twice, by a directory that was set back, are settled alike by all', () => {
+  const [one, two] = [1000, 2000].map((durationMs) =>
+    empty.with(member('a', { floorMs: durationMs })).withRetention(durationMs, 'a'),
+  );
+  assert.ok(one && two);
+  assert.equal(one.merge(two).hash, two.merge(one).hash);
+});
+
+test('who has left is not removed after all', () => {
+  const left = empty.with(member('a', { state: 'left' }));
+  assert.equal(left.withRemoved('a'), left);
+});
+
 test('of two stores under one name the beaten one is a loss, unless it had left', () => {
   const taken = empty.with(member('a', { store: 'a-s2', version: 2 }));
   assert.deepEqual(empty.with(member('a')).merge(taken).losses, ['a-s1']);

@@ -2,7 +2,7 @@
 // two nodes that have heard of the same decisions, in any order, hold the same record.
 //
 // - A member's entry is written and numbered by that node alone. Others may only set it to `removed`, which is final for a
-//   store, and learn that a store was beaten by another one under the same name.
+//   store, and learn that a store was beaten by another one under the same name: by the one that names it among its losses.
 // - `losses` only grow; so do deletes, until their range is past retention. Retention is numbered, the last number wins.
 // - `hash` tells records apart; `viewHash` only that part on which placement, reads and confirmations depend.
 import { ByteWriter } from '../../base/index.ts';
@@ -221,10 +221,12 @@ export class ClusterRecord {
     return this.withOwn(name, { alone: soleActive });
   }
 
-  /** The record with a member removed: final for its store, which is lost. */
+  /** The record with a member removed: final for its store, which is lost. Who has left has left nothing that could be lost. */
   withRemoved(name: NodeName): ClusterRecord {
     const member = this.#members.get(name);
-    return member ? this.with({ ...member, state: 'removed', losses: union(member.losses, [member.store]) }) : this;
+    return member && member.state !== 'left'
+      ? this.with({ ...member, state: 'removed', losses: union(member.losses, [member.store]) })
+      : this;
   }
 
   withDelete(request: DeleteRequest): ClusterRecord {
@@ -269,13 +271,14 @@ export class ClusterRecord {
 }
 
 function isNewerRetention(a: Retention, b: Retention): boolean {
-  return a.version !== b.version ? a.version > b.version : a.by > b.by;
+  if (a.version !== b.version) return a.version > b.version;
+  return a.by !== b.by ? a.by > b.by : a.durationMs > b.durationMs;
 }
 
 /** Exported for tests: two entries of one name. */
 export function mergeMembers(a: Member, b: Member): Member {
   if (a.store === b.store) {
-    const newer = a.version >= b.version ? a : b;
+    const newer = isNewer(a, b) ? a : b;
     const isRemoved = a.state === 'removed' || b.state === 'removed';
     return {
       ...newer,
@@ -284,11 +287,26 @@ export function mergeMembers(a: Member, b: Member): Member {
       cleared: union(a.cleared, b.cleared),
     };
   }
-  const isFirst = a.version !== b.version ? a.version > b.version : a.store > b.store;
-  const [winner, beaten] = isFirst ? [a, b] : [b, a];
+  const [winner, beaten] = hasTaken(a, b) ? [a, b] : [b, a];
   // Two stores under one name: what only the beaten one held is lost with it, unless it had handed over everything.
   return {
     ...winner,
     losses: union(a.losses, b.losses, beaten.state === 'left' ? [] : [beaten.store]),
   };
+}
+
+/** Versions of one entry are alike unless its directory was set back for a while: then, too, all have to choose the same. */
+function isNewer(a: Member, b: Member): boolean {
+  if (a.version !== b.version) return a.version > b.version;
+  return hashBytes(encode(memberCodec, a)) > hashBytes(encode(memberCodec, b));
+}
+
+/**
+ * Whether the store of `a` has the name that both bear. Who took it over knows which store it was taken from, though perhaps
+ * not how far that one had numbered its entry.
+ */
+function hasTaken(a: Member, b: Member): boolean {
+  const [isHeir, isGivenUp] = [a.losses.includes(b.store), b.losses.includes(a.store)];
+  if (isHeir !== isGivenUp) return isHeir;
+  return a.version !== b.version ? a.version > b.version : a.store > b.store;
 }
