@@ -52,21 +52,26 @@ class Demo {
     const { wholeMs, deadMs, backMs } = this.#times;
     const screen = this.#screen;
     const victim = this.#victim;
-    screen.event(`${seriesCount} series, a day of samples every minute, each kept three times`);
+    screen.event(
+      `load begins: ${seriesCount} series, a day of their samples in each minute; every sample is kept on three nodes`,
+    );
+    screen.text(
+      '        all nodes are written to and asked; "to mend": stretches of 2 h of a series in which copies may differ',
+    );
     screen.header(this.#cluster.nodes.map(({ label }) => label));
     const writing = this.#load.run();
     await this.#watch(wholeMs);
-    screen.event(`kill -9 ${victim.process.pid}: node ${victim.label} is gone, nothing was flushed or closed`);
+    screen.event(`kill -9 ${victim.process.pid}: node ${victim.label} is gone; writes and queries go on at the others`);
     await victim.kill();
     await this.#watch(deadMs);
-    screen.event(`node ${victim.label} is started again`);
+    screen.event(`node ${victim.label} is started again, and has to be given what it missed`);
     await victim.spawn();
     await victim.ready();
     screen.event(`node ${victim.label} is ready after ${(victim.process.readyAfterMs / 1000).toFixed(1)} s`);
     await this.#watch(backMs);
     this.#load.stop();
     await writing;
-    screen.event('the load has ended; what nodes lack is filled in');
+    screen.event('the load has ended; what copies still lack is filled in');
     const mendedAfterMs = await this.#mend();
     return await this.#verify(mendedAfterMs);
   }
@@ -126,13 +131,16 @@ class Demo {
     this.#screen.text('');
     this.#screen.text(`  ${count(acknowledgedCount)} samples acknowledged, ${count(lostCount)} lost`);
     this.#screen.text(
-      `  ${count(writesCount)} writes acknowledged; ${count(resentCount)} times a node did not, and another was asked`,
+      `  ${count(writesCount)} writes acknowledged; ${count(resentCount)} times the node asked was not there, and another took the write`,
     );
     this.#screen.text(`  ${count(rightCount)} queries right, ${count(this.#checks.problems.length)} wrong`);
     if (mendedAfterMs !== undefined) {
       this.#screen.text(`  mended by itself ${Math.round(mendedAfterMs / secondMs)} s after the load ended`);
     }
     for (const problem of problems.slice(0, 10)) this.#screen.text(`  WRONG: ${problem}`);
+    this.#screen.text(
+      problems.length === 0 ? '  OK: a node died and came back; no sample is lost, and no query was wrong' : '  FAILED',
+    );
     return { acknowledgedCount, lostCount, queriesRight: rightCount, problems };
   }
 }
