@@ -2,7 +2,7 @@
 // docs/operating.
 import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, sep } from 'node:path';
 import { test } from 'node:test';
 import { clusterFamilies } from '../src/server/metrics/cluster-metrics.ts';
 import { repositoryRoot } from './support/servers.ts';
@@ -60,6 +60,17 @@ test('every metric of a node is explained to operators', () => {
   const explained = new Set(spellings.flatMap(alternatives));
   assert.deepEqual(
     names.filter((name) => !explained.has(name)),
+    [],
+  );
+});
+
+test('every folder of the tree has its place in the architecture', () => {
+  const architecture = readFileSync(join(repositoryRoot, 'docs/architecture.md'), 'utf8');
+  const files = globSync('{src,kernels,test,sim,bench}/*/**/*.ts', { cwd: repositoryRoot });
+  const folders = new Set(files.map((file) => file.split(sep).slice(1, -1)).flat());
+  assert(folders.size > 40);
+  assert.deepEqual(
+    [...folders].filter((folder) => !new RegExp(`[\`/]${folder}[\`/]`).test(architecture)),
     [],
   );
 });
