@@ -57,6 +57,7 @@ export const simTiming: Partial<ClusterTiming> = {
   copyDeadlineMs: 1000,
   recordIntervalMs: 700,
   repairIntervalMs: 150,
+  hintPauseMs: 50,
   repairPatienceMs: 300,
   repairBackoffMs: 2000,
   leaseMs: 3000,

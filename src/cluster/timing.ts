@@ -26,6 +26,8 @@ export const defaultClusterTiming = {
   repairIntervalMs: 250,
   /** Between two batches of marks, while it gets on. */
   repairPauseMs: 5,
+  /** Between two pushes of the hints of an open window, and then longer, up to a minute, while more of them come. */
+  hintPauseMs: secondMs,
   /** An owner that has not said anything for so long is waited for aside, while others are asked about the next batch. */
   repairPatienceMs: 2 * secondMs,
   /** An owner that did not answer a comparison is left alone for this long, and then longer. */

@@ -3,6 +3,7 @@
 import { digestsMax, type NodeName, type Scope, windowMs } from '../contracts.ts';
 import type { Mark, ScopedMark } from '../marks/index.ts';
 import type { View } from '../view.ts';
+import { HintPauses } from './hint-pauses.ts';
 import type { Leases } from './leases.ts';
 import type { RepairContext } from './session.ts';
 
@@ -45,13 +46,17 @@ export class BatchPicker {
   /** Where the next look begins. */
   #windowStartMs: number | undefined;
   #partition = 0;
+  /** Where the marks' history stood when the look at this layer began. */
+  #passPosition = 0;
   readonly #idle = new Map<number, Idle>();
+  readonly #pauses: HintPauses;
 
   /** `mayAsk`: whether an owner may be asked now, or answers something else, or rests. */
   constructor(context: RepairContext, leases: Leases, mayAsk: (owner: NodeName) => boolean) {
     this.#context = context;
     this.#leases = leases;
     this.#mayAsk = mayAsk;
+    this.#pauses = new HintPauses(context.state.clock, context.timing.hintPauseMs);
   }
 
   hurry(scope: Scope): void {
@@ -110,6 +115,8 @@ export class BatchPicker {
       const batch: ScopedMark[] = [];
       let isDone = true;
       let dueCount = 0;
+      const openMs = this.#isOpen(windowStartMs) ? windowStartMs : undefined;
+      if (first === 0) this.#passPosition = marks.history;
       const full = Math.min(windowStartMs === undefined ? partitionsOfBatchMax : digestsMax, sizeMax);
       for (const mark of marks.marksIn(windowStartMs, first)) {
         if (batch.length >= full || leftCount-- <= 0) {
@@ -118,7 +125,12 @@ export class BatchPicker {
         }
         if (!isDue(this.#context, mark.scope, mark, unsettledSince)) continue;
         dueCount++;
-        if (this.#isWorkable(mark)) batch.push(mark);
+        // What is due in an open window is a hint, unless a loss is not healed before.
+        const hintsOfMs = mark.since > unsettledSince ? openMs : undefined;
+        if (hintsOfMs !== undefined && this.#pauses.rests(hintsOfMs, mark)) continue;
+        if (!this.#isWorkable(mark)) continue;
+        if (hintsOfMs !== undefined) this.#pauses.picked(hintsOfMs, mark);
+        batch.push(mark);
       }
       if (isDone) {
         const next = layers[(from + step + 1) % layers.length];
@@ -126,6 +138,7 @@ export class BatchPicker {
         if (first === 0 && dueCount === 0 && windowStartMs !== undefined) {
           this.#idle.set(windowStartMs, { shape, view, unsettledSince });
         }
+        if (openMs !== undefined) this.#pauses.passed(openMs, this.#passPosition);
       }
       if (batch.length > 0) return batch;
     }

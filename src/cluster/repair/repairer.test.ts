@@ -7,7 +7,12 @@ import { allOf, type NodeName, windowMs, windowStartOf } from '../contracts.ts';
 import { type TestOwner, TestOwners } from './test-owners.ts';
 
 const copyDeadlineMs = 30 * secondMs;
-const timing = { copyDeadlineMs, repairBackoffMs: 10 * secondMs, repairPatienceMs: 2 * secondMs };
+const timing = {
+  copyDeadlineMs,
+  repairBackoffMs: 10 * secondMs,
+  repairPatienceMs: 2 * secondMs,
+  hintPauseMs: secondMs,
+};
 const windowsCount = 6;
 
 /** A sample of each series in windows that have ended. */
@@ -258,4 +263,41 @@ test('marks of what is past retention are cleared without a question', async () 
   assert.ok(await owners.world.runSettledUntil(() => a.state.marks.count === 0, minuteMs));
   assert.equal(a.askedCount('check'), 0);
   a.repairer.stop();
+});
+
+test('hints of an open window are not sent over and over while more of them come', async () => {
+  const owners = await TestOwners.start(['a', 'b', 'c', 'd'], timing);
+  const d = owners.get('d');
+  const openMs = windowStartOf(owners.world.clock.nowMs());
+  d.repairer.start();
+  const hintsCount = 300;
+  for (let value = 0; value < hintsCount; value++) {
+    d.write([{ series: 0, timestampMs: openMs + value, value }]);
+    await owners.world.runSettledUntil(() => false, 200);
+  }
+  assert.ok(await owners.world.runSettledUntil(() => d.state.marks.count === 0, 1.5 * minuteMs));
+  const { hintSamplesSent } = d.context.counters;
+  assert.ok(hintSamplesSent <= 3 * 3 * hintsCount, `${hintSamplesSent} samples sent for ${3 * hintsCount}`);
+  // Those of another time are sent at once again.
+  await owners.world.runSettledUntil(() => false, 3 * minuteMs);
+  d.write([{ series: 0, timestampMs: openMs + hintsCount, value: hintsCount }]);
+  assert.ok(await owners.world.runSettledUntil(() => d.state.marks.count === 0, secondMs));
+  d.repairer.stop();
+});
+
+test('a hint that could not be sent is tried again as soon as it can be', async () => {
+  const owners = await TestOwners.start(['a', 'b', 'c', 'd'], timing);
+  const d = owners.get('d');
+  const openMs = windowStartOf(owners.world.clock.nowMs());
+  const { leases, state } = owners.get('b');
+  // Another node fills the partition, and goes on for a while.
+  leases.grant(0, 'a', state.view.hash);
+  for (let sent = 1; sent <= 4; sent++) owners.world.schedule(sent * 2 * secondMs, () => leases.heard('a'));
+  d.write([{ series: 0, timestampMs: openMs, value: 1 }]);
+  d.repairer.start();
+  await owners.world.runSettledUntil(() => false, 10 * secondMs);
+  assert.equal(d.state.marks.count, 1);
+  leases.end(0, 'a');
+  assert.ok(await owners.world.runSettledUntil(() => d.state.marks.count === 0, secondMs));
+  d.repairer.stop();
 });
