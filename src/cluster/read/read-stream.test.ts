@@ -29,6 +29,7 @@ class Host implements ReadHost {
   readonly opened: string[] = [];
   readonly given: string[] = [];
   closedCount = 0;
+  staleCount = 0;
 
   constructor(play: Play) {
     this.#play = play;
@@ -51,7 +52,7 @@ class Host implements ReadHost {
     };
   }
 
-  open(_planned: PlannedRead, { from }: Share, wanted: Uint8Array): RemoteRead {
+  open(_planned: PlannedRead, { from }: Share, wanted: Uint8Array, _signal?: AbortSignal): RemoteRead {
     this.opened.push(`${from} ${wanted.join()}`);
     const frames = [...this.#play.frames(from, this.attempts - 1)];
     return {
@@ -65,7 +66,9 @@ class Host implements ReadHost {
     };
   }
 
-  noteStale(): void {}
+  noteStale(): void {
+    this.staleCount++;
+  }
 }
 
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -186,4 +189,21 @@ test('a cluster that never settles, a deadline and a reader that leaves end a re
   await assert.rejects(stream.next(), { code: 'QUERY_CANCELLED' });
   await settle();
   assert.equal(left.closedCount, 1);
+});
+
+test('a read that was given up is no stale plan', async () => {
+  const host = new Host({ shares: [[share('a')]], frames: () => [] });
+  host.open = (_planned, _share, _wanted, signal?: AbortSignal): RemoteRead => ({
+    next: () =>
+      new Promise((_resolve, reject) => {
+        signal?.addEventListener('abort', () => reject(new PlanStale()));
+      }),
+    close: () => undefined,
+  });
+  const stream = new ClusterReadStream(host, 1000);
+  await stream.next();
+  await settle();
+  stream.cancel();
+  await settle();
+  assert.deepEqual([host.attempts, host.staleCount], [1, 0]);
 });

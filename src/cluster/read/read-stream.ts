@@ -187,6 +187,8 @@ export class ClusterReadStream implements ReadStream {
         }
       } catch (error) {
         if (!(error instanceof PlanStale)) throw error;
+        // Nobody wants it any more: nothing was wrong with the plan.
+        if (this.#failure) return;
         this.#host.noteStale(error);
         if (error.source !== undefined) excluded.set(error.source, error.reason);
         this.#forget();
