@@ -226,6 +226,10 @@ class StreamEnd implements NetworkStream {
     return 0;
   }
 
+  get unsentWrites(): number {
+    return 0;
+  }
+
   certifies(): undefined {
     return undefined;
   }

@@ -131,6 +131,7 @@ function whileAlive(network: Network, endpoint: Endpoint): Network {
     write: (bytes) => endpoint.isAlive && stream.write(bytes),
     close: () => endpoint.isAlive && stream.close(),
     unsentBytes: 0,
+    unsentWrites: 0,
     certifies: (host) => stream.certifies(host),
     abort: () => endpoint.isAlive && stream.abort(),
   });

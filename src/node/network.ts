@@ -97,6 +97,10 @@ class UdpDatagrams implements DatagramSocket {
 class TcpStream implements NetworkStream {
   readonly #socket: TcpSocket;
   #isClosed = false;
+  #unsentWrites = 0;
+  readonly #onWritten = (): void => {
+    this.#unsentWrites--;
+  };
 
   constructor(socket: TcpSocket) {
     this.#socket = socket;
@@ -129,7 +133,8 @@ class TcpStream implements NetworkStream {
       this.#socket.cork();
       process.nextTick(() => this.#socket.uncork());
     }
-    this.#socket.write(bytes);
+    this.#unsentWrites++;
+    this.#socket.write(bytes, this.#onWritten);
   }
 
   close(): void {
@@ -150,6 +155,10 @@ class TcpStream implements NetworkStream {
 
   get unsentBytes(): number {
     return this.#socket.writableLength;
+  }
+
+  get unsentWrites(): number {
+    return this.#unsentWrites;
   }
 
   certifies(host: string): boolean | undefined {

@@ -37,6 +37,8 @@ export interface NetworkStream {
   write(bytes: Uint8Array): void;
   /** Bytes that were written and that the system has not taken: more and more, where the other side does not read. */
   readonly unsentBytes: number;
+  /** The same in calls of `write`, each of which takes memory of its own while it waits. */
+  readonly unsentWrites: number;
   /** Sends what was written, as far as it is taken soon, then ends both directions; no handler is called any more. */
   close(): void;
   /** As `close`, but drops what has not been sent: for a stream whose other side does not take it. */

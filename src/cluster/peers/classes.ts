@@ -80,6 +80,8 @@ export const classLimits: Readonly<Record<ConnectionClass, ClassLimits>> = {
  * waiting: a window and one message, and what short answers to all that it may ask at a time take.
  */
 export const unsentBytesMax = classLimits.read.windowBytes + peerBodyBytesMax + 16 * mib;
+/** The same in frames, of which a short one takes a kilobyte of memory while it waits: more than any peer asks at a time. */
+export const unsentFramesMax = 65_536;
 
 /** With more peers than this each gets less, so that what all of them can make a node hold stays the same. */
 const peersWithFullShare = 16;

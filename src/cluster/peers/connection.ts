@@ -33,6 +33,7 @@ import {
   connectionClasses,
   messageKinds,
   unsentBytesMax,
+  unsentFramesMax,
 } from './classes.ts';
 import type { PeerCounters } from './counters.ts';
 import { Inbox, ReceiveWindow } from './inbox.ts';
@@ -229,9 +230,10 @@ export class PeerConnection implements StreamHandlers {
       counters.bytesSent += frame.length;
     }
     this.#stream?.write(frame);
-    const unsentBytes = this.#stream?.unsentBytes ?? 0;
-    if (unsentBytes > unsentBytesMax) {
-      this.#giveUp(new TimbalaError('PEER_NOT_READING', `${unsentBytes} bytes wait to be read`));
+    const { unsentBytes = 0, unsentWrites = 0 } = this.#stream ?? {};
+    if (unsentBytes > unsentBytesMax || unsentWrites > unsentFramesMax) {
+      const text = `${unsentWrites} frames of ${unsentBytes} bytes wait to be read`;
+      this.#giveUp(new TimbalaError('PEER_NOT_READING', text));
     }
   }
 

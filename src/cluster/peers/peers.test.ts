@@ -473,6 +473,7 @@ suite('openings', () => {
               close: () => stream.close(),
               abort: () => stream.abort(),
               unsentBytes: 0,
+              unsentWrites: 0,
               certifies: (host) => host === certifiedHost,
             },
             from,

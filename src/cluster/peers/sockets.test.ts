@@ -8,6 +8,7 @@ import { after, suite, test } from 'node:test';
 import { hasCode, mib } from '../../base/index.ts';
 import { NodeNetwork, SystemClock, SystemRandom } from '../../node/index.ts';
 import { controlFrame, encodePeerFrame, encodePeerOpening, peerFrameTypes } from '../../wire/index.ts';
+import type { PeerHandler } from '../contracts.ts';
 import { classLimits } from './classes.ts';
 import { PeerConnections } from './index.ts';
 import { echoOf, identityOf, silentLog, TestStore, text, textOf } from './test-peers.ts';
@@ -117,9 +118,10 @@ suite('peer connections on sockets', () => {
     }
   });
 
-  test('of a peer that asks and asks and reads nothing are ended before its answers fill memory', async () => {
+  /** A peer asks and asks, and reads nothing. */
+  async function flood(handler: PeerHandler): Promise<void> {
     const b = await node('b', 2_000);
-    b.peers.onRequest = async (_from, { kind }) => ({ kind, body: new Uint8Array(4_096) });
+    b.peers.onRequest = handler;
     const socket = connect(b.peers.address.port, '127.0.0.1');
     const ended = new Promise<void>((resolve) => {
       socket.on('error', () => resolve()).on('close', () => resolve());
@@ -147,5 +149,11 @@ suite('peer connections on sockets', () => {
     }
     const grownMib = (process.memoryUsage.rss() - rssBefore) / mib;
     assert.ok(grownMib < 300, `${grownMib.toFixed(0)} MiB more`);
-  });
+  }
+
+  test('of a peer that reads nothing are ended before its answers fill memory', () =>
+    flood(async (_from, { kind }) => ({ kind, body: new Uint8Array(4_096) })));
+
+  test('of a peer that reads nothing are ended before refusals of its requests do', () =>
+    flood(() => new Promise(() => undefined)));
 });
