@@ -15,7 +15,7 @@ export type StoreId = string;
 export type RecordHash = string;
 
 export const windowMs = 2 * hourMs;
-const partitionsMax = 65_536;
+export const partitionsMax = 65_536;
 
 /** A pair in one number: window number × 65,536 + partition. Exact for all timestamps that Prometheus can write as dates. */
 export type PairKey = number;

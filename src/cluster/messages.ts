@@ -1,8 +1,10 @@
 // What nodes say to each other, as bodies of frames (docs/formats/peer.md has the frames around them). Every request and
 // every reply begins with a header that carries the record's hash, and the record itself where the other side needs it.
+import { TimbalaError } from '../base/index.ts';
 import {
   boolean,
   bytes,
+  type Codec,
   type Encoded,
   integer,
   list,
@@ -13,6 +15,7 @@ import {
   uvarint,
   word,
 } from './codec.ts';
+import { partitionsMax } from './contracts.ts';
 import { lifeCodec } from './lives.ts';
 import { layerCodec } from './marks/index.ts';
 
@@ -40,6 +43,15 @@ export const replyHeader = struct({
   reason: text,
 });
 
+/** Whoever looks up what lies behind the last one makes room up to it. */
+const partition: Codec<number> = {
+  write: uvarint.write,
+  read: (reader) => {
+    const value = uvarint.read(reader);
+    if (value >= partitionsMax) throw new TimbalaError('DECODE_RANGE', `${value} is no partition`);
+    return value;
+  },
+};
 const range = struct({ first: uvarint, last: uvarint });
 const windowDigest = struct({ windowStartMs: integer, samplesCount: uvarint, sum: uint128 });
 export const nothing = struct({});
@@ -94,7 +106,7 @@ export const checkRequest = struct({
   toMs: optional(integer),
   /** Nothing marks what is compared: who is asked marks what differs, and sends what the other one lacks. */
   isAudit: boolean,
-  digests: list(struct({ partition: uvarint, samplesCount: uvarint, sum: uint128 })),
+  digests: list(struct({ partition, samplesCount: uvarint, sum: uint128 })),
 });
 
 /**
@@ -110,7 +122,7 @@ export const compareRequest = struct({
   /** Undefined: without a bound. */
   fromMs: optional(integer),
   toMs: optional(integer),
-  asked: list(struct({ partition: uvarint, range, digests: list(windowDigest) })),
+  asked: list(struct({ partition, range, digests: list(windowDigest) })),
 });
 
 export const compareReply = struct({
@@ -121,7 +133,7 @@ export const compareReply = struct({
 export const copyRequest = struct({
   reason,
   /** Partitions of which all was sent: others may fill them. */
-  ended: list(uvarint),
+  ended: list(partition),
 });
 
 export const writeRequest = struct({

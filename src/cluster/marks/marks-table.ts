@@ -7,12 +7,11 @@
 // - Every mark has a version; a confirmation counts only for the version for which it was asked.
 // - In memory: layers of at most `windowsMax` windows; the oldest gives way, its marks becoming marks of whole partitions.
 import { decode, encode, list, struct, text } from '../codec.ts';
-import { type PairKey, type Scope, windowMs } from '../contracts.ts';
+import { type PairKey, partitionsMax, type Scope, windowMs } from '../contracts.ts';
 import type { OwnerToken } from '../decisions.ts';
 import { MarkLayer, nobodyListed, notMarked, OwnerLists, type ToldLayer } from './layer.ts';
 import { layerCodec, packLayer, unpackLayer } from './told.ts';
 
-const partitionsMax = 65_536;
 const windowsMax = 16;
 
 export interface Mark {

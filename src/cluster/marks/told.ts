@@ -1,10 +1,9 @@
 // A layer of marks as bytes: what one node tells another before a read, and what is saved. Marks that list nobody, the many of
 // an open window, are a bitmap; those that list owners are grouped by list, partitions as differences.
 import { type Encoded, bytes, integer, list, optional, struct, text, uvarint } from '../codec.ts';
+import { partitionsMax } from '../contracts.ts';
 import type { OwnerToken } from '../decisions.ts';
 import { nobodyListed, notMarked, type ToldLayer } from './layer.ts';
-
-const partitionsMax = 65_536;
 
 export const layerCodec = struct({
   windowStartMs: optional(integer),

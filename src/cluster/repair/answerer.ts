@@ -80,7 +80,7 @@ export class RepairAnswerer {
     const isAll = windowStartMs !== undefined || toMs === undefined;
     const marks = digests.map(({ partition }) => (isAll ? state.marks.get({ partition, windowStartMs }) : undefined));
     const own = await state.store.digestsOf(
-      Uint32Array.from(digests, ({ partition }) => partition),
+      ascending(digests.map(({ partition }) => partition)),
       windowStartMs ?? fromMs ?? Number.NEGATIVE_INFINITY,
       windowStartMs === undefined ? (toMs ?? Number.POSITIVE_INFINITY) : windowStartMs + windowMs,
     );
@@ -163,7 +163,7 @@ export class RepairAnswerer {
     const byRange = Map.groupBy(asked.keys(), (index) => Object.values(asked[index]?.range ?? {}).join());
     for (const indexes of byRange.values()) {
       const { range = allFingerprints } = asked[indexes[0] ?? 0] ?? {};
-      const partitions = Uint32Array.from(indexes, (index) => asked[index]?.partition ?? 0);
+      const partitions = ascending(indexes.map((index) => asked[index]?.partition ?? 0));
       const found = await this.#state.store.digests({ partitions, startMs, endMs, range });
       for (const [at, index] of indexes.entries()) digests[index] = found[at] ?? [];
     }
@@ -187,6 +187,13 @@ export class RepairAnswerer {
 
 function* partitionsOf(pairs: Float64Array): Generator<number> {
   for (const pair of pairs) yield pairPartition(pair);
+}
+
+/** Storage answers by position, and takes them in order only. */
+function ascending(partitions: readonly number[]): Uint32Array {
+  const isAscending = partitions.every((partition, index) => index === 0 || partition > (partitions[index - 1] ?? 0));
+  if (!isAscending) throw new TimbalaError('PEER_FAILED', 'partitions of a question are not in ascending order');
+  return Uint32Array.from(partitions);
 }
 
 function differingWindows(

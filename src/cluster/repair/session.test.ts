@@ -4,7 +4,9 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { partitionOf, partitionsCount, rangeBitsOf, type Sample, seriesCount } from '../../../sim/cluster/data.ts';
 import { hasCode, present } from '../../base/index.ts';
-import { allOf, windowMs } from '../contracts.ts';
+import { allFingerprints, allOf, windowMs } from '../contracts.ts';
+import type { Question } from '../exchange.ts';
+import { checkQuestion, compareQuestion, copyQuestion } from './questions.ts';
 import { wholeSamplesMax } from './session.ts';
 import { type TestOwner, TestOwners } from './test-owners.ts';
 
@@ -187,4 +189,25 @@ test('a failed copy ends the sending, and no other copy of it is left under way'
   await assert.rejects(owners.settled(a.session('b').push(all, 'repair')), (error) => hasCode(error, 'STORE_FULL'));
   assert.equal(underWay, 0);
   assert.ok(copiesCount <= 10, `${copiesCount} copies of 25 were begun`);
+});
+
+test('questions about what is no partition, or in disorder, are refused: answers go by position', async () => {
+  const { owners, a, b } = await pair();
+  b.hold([sampleAt(0, 0), sampleAt(1, 0)]);
+  const ask = <Request, Reply>(question: Question<Request, Reply>, request: Request): Promise<unknown> =>
+    owners.settled(a.context.exchange.ask('b', question, request, 1000));
+  const digest = { samplesCount: 1, sum: 1n };
+  const range = { windowStartMs: undefined, fromMs: undefined, toMs: undefined };
+  for (const partitions of [[2 ** 40], [65_536], [1, 0], [1, 1]]) {
+    const digests = partitions.map((partition) => ({ partition, ...digest }));
+    const asked = partitions.map((partition) => ({ partition, range: allFingerprints, digests: [] }));
+    for (const isAudit of [true, false]) {
+      await assert.rejects(ask(checkQuestion, { ...range, isAudit, digests }), /DECODE_|PEER_FAILED/, `${partitions}`);
+    }
+    const body = { fromMs: undefined, toMs: undefined, asked };
+    await assert.rejects(ask(compareQuestion, body), /DECODE_|PEER_FAILED/, `${partitions}`);
+  }
+  assert.equal(b.state.marks.count, 0);
+  const ended = { reason: 'repair', ended: [2 ** 40] } as const;
+  await assert.rejects(ask(copyQuestion, ended), /DECODE_/);
 });
