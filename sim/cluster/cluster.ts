@@ -216,9 +216,16 @@ export class SimCluster {
     const machine = this.machines.get(name);
     if (machine?.process?.store !== store) return;
     this.crash(name);
+    this.becomeAnother(name);
+    this.start(name, peers);
+  }
+
+  /** What a machine that is down holds is another store from now on, with the same in it. */
+  becomeAnother(name: NodeName): void {
+    const machine = this.machines.get(name);
+    if (!machine) return;
     this.lostStores.push(machine.disk.storeId);
     machine.disk.storeId = this.#newStoreId();
-    this.start(name, peers);
   }
 
   /** What was not synced is on disk or is not, by chance, unless all of it is to be lost. */

@@ -69,3 +69,41 @@ test('a wiped node that joins by one that has long been away keeps its name', as
   assert.equal(cluster.actives.length, names.length);
   stop(cluster);
 });
+
+/** All machines stop, and come back with copies of their directories, which are other stores. */
+for (const isOneEmpty of [false, true]) {
+  test(`a cluster comes back from copies of its directories${isOneEmpty ? ', one of which is empty' : ''}`, async () => {
+    for (const seed of [1, 2, 3]) {
+      const cluster = await formed(seed);
+      const clusterId = cluster.nodes[0]?.state.record.clusterId;
+      cluster.write([cluster.newSample(0), cluster.newSample(1)], 0);
+      await cluster.world.runSettledUntil(() => cluster.checker.samplesAcked === 2, 5 * secondMs);
+      for (const name of names) cluster.crash(name);
+      for (const [index, name] of names.entries()) {
+        const disk = cluster.machines.get(name)?.disk;
+        assert.ok(disk);
+        // The least store id is that of the empty one.
+        disk.storeId = `${index}${disk.storeId.slice(1)}`;
+        if (isOneEmpty && index === 0) {
+          disk.states.clear();
+          disk.samples.clear();
+          disk.logPairs.clear();
+        }
+        cluster.start(name, names);
+      }
+      const isWhole = await cluster.world.runSettledUntil(
+        () => cluster.actives.length === names.length && cluster.unhealed() === undefined,
+        2 * minuteMs,
+      );
+      assert.ok(isWhole, `seed ${seed}: ${cluster.unhealed()}`);
+      assert.deepEqual([...cluster.clusterIds], [clusterId]);
+      for (const node of cluster.nodes) {
+        let isRead = false;
+        void cluster.readAt(node, false, true).finally(() => (isRead = true));
+        await cluster.world.runSettledUntil(() => isRead, 10 * secondMs);
+      }
+      assert.deepEqual(cluster.checker.violations, []);
+      stop(cluster);
+    }
+  });
+}

@@ -170,11 +170,14 @@ class Scenario {
     } else this.#changeMembers(machine.name, dice);
   }
 
-  /** All machines at once. They come back soon. */
+  /** All machines at once. They come back soon; now and then with copies of their disks. */
   #losePower(): void {
     this.#count('power loss');
+    const areCopied = this.#cluster.random.below(4) === 0;
+    if (areCopied) this.#count('all copied');
     for (const name of this.#names()) {
       this.#cluster.crash(name);
+      if (areCopied) this.#cluster.becomeAnother(name);
       this.#cluster.world.schedule(this.#cluster.random.below(4000), () => this.#cluster.start(name, this.#names()));
     }
   }

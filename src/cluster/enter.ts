@@ -7,11 +7,12 @@
 // - A directory whose record knows another store under its name has become another store (it was copied, set back, or has lost
 //   records). It joins anew, with what it holds, and takes the name over; the store that it was is a loss. But a store that
 //   the record knows as lost stays out: it only hands over what it holds.
+// - Where all are such directories there is nobody to join: the first of them goes on with the cluster, by the rules of founding.
 import { errorMessage, TimbalaError } from '../base/index.ts';
 import { Candidacy } from './candidacy.ts';
-import type { LocalStore, NodeName, PeerLinks, StoreId } from './contracts.ts';
+import type { LocalStore, NodeName, PeerLinks } from './contracts.ts';
 import { decisions } from './decisions.ts';
-import { answerWithoutCluster, introduce } from './introduction.ts';
+import { answerWithoutCluster, introduce, type Introduction } from './introduction.ts';
 import type { ClusterNodeOptions, ClusterPorts } from './options.ts';
 import { acksAlone, ClusterRecord, type Member, soleActive } from './record/index.ts';
 import type { ClusterTiming } from './timing.ts';
@@ -113,7 +114,7 @@ async function enter(
   timing: ClusterTiming,
 ): Promise<ClusterRecord> {
   const { address, peers, name } = options;
-  const { links, store } = ports;
+  const { links, store, log } = ports;
   const known = (own?.members ?? []).filter((member) => member.name !== name).map((member) => member.address);
   // Alone before, it has nobody to join, and nobody has what it lost.
   if (own && known.length === 0) return continued(own, options, store.id);
@@ -121,22 +122,30 @@ async function enter(
   candidacy.reopen();
   answerWithoutCluster(links, store.id, (claimant) => ({
     isRefusing: claimant ? !candidacy.allows(claimant) : candidacy.isDecided,
-    acquaintances: [...new Set([...peers, ...candidacy.claimants])],
+    acquaintances: [...new Set([...known, ...peers, ...candidacy.claimants])],
+    formerCluster: own?.clusterId,
   }));
   const heard = await askAround([...known, ...peers, ...candidacy.claimants], options, ports, timing);
-  const records = heard.records.filter(({ clusterId }) => clusterId === (own ?? heard.records[0])?.clusterId);
-  if (records[0]) {
+  const { clusterId } = own ?? heard.members[0]?.record ?? {};
+  const [record, ...more] = heard.members.map((member) => member.record).filter((each) => each.clusterId === clusterId);
+  if (record) {
     candidacy.decide();
-    // Each may have been away, and know of an older entry under this name than others do.
-    const record = records.reduce((merged, other) => merged.merge(other));
-    return joined(record, options, store.id, holdsNothing);
+    // Each may have been away, and know of an older entry under this name than others do; or have been set back, like this one.
+    const merged = [...more, own ?? record].reduce((all, each) => all.merge(each), record);
+    return joined(merged, options, store.id, holdsNothing);
   }
-  const failures = [...heard.failures, ...heard.withoutCluster.map(({ peer }) => `${peer} is of none`)];
+  const failures = [
+    ...heard.failures,
+    ...heard.members.map(({ peer, record: theirs }) => `${peer} is of cluster ${theirs.clusterId}, not ${clusterId}`),
+    ...heard.withoutCluster.map(({ peer }) => `${peer} is of none`),
+  ];
+  // Where some have been of a cluster they go on with it, and nobody founds another.
+  const former = heard.withoutCluster.filter(({ formerCluster }) => formerCluster !== undefined);
+  const isOneCluster = former.every(({ formerCluster }) => formerCluster === own?.clusterId);
   // The own store id comes from an address under which this node did not know itself.
-  const isFirst = heard.withoutCluster.every(({ store: theirs }) => store.id <= theirs);
-  // Who has asked for leave since this attempt began may have founded one: the next attempt asks it.
+  const isFirst = (own ? former : heard.withoutCluster).every(({ store: theirs }) => store.id <= theirs);
   const areAllAsked = candidacy.claimants.every((claimant) => claimant === address || heard.asked.has(claimant));
-  if (!own && heard.withoutCluster.length === heard.asked.size && areAllAsked && isFirst) {
+  if (isOneCluster && heard.withoutCluster.length === heard.asked.size && areAllAsked && isFirst) {
     const askAll = async (): Promise<boolean> => {
       const asked = [...heard.asked].map((peer) =>
         introduce(links, peer, timing.askDeadlineMs, { store: store.id, address }),
@@ -144,17 +153,28 @@ async function enter(
       const answers = await Promise.allSettled(asked);
       return answers.every((answer) => answer.status === 'fulfilled' && answer.value.record === undefined);
     };
-    if (await candidacy.claim(askAll)) return founded(options, ports);
+    if (await candidacy.claim(askAll)) {
+      if (!own) return founded(options, ports);
+      log.warn('cluster-continued', {
+        clusterId,
+        reason: 'all members that this directory knows of are other stores now, copies like this one',
+      });
+      return joined(own, options, store.id, holdsNothing, 'active');
+    }
     failures.push('not all of them leave it to this node to found one');
   }
   throw new TimbalaError('CLUSTER_NOT_FOUND', `no peer knows a cluster to join (${failures.join('; ')}); trying again`);
 }
 
+interface Nobody extends Pick<Introduction, 'store' | 'formerCluster'> {
+  readonly peer: string;
+}
+
 interface Heard {
   /** Their addresses. */
   readonly asked: ReadonlySet<string>;
-  readonly records: readonly ClusterRecord[];
-  readonly withoutCluster: readonly { readonly peer: string; readonly store: StoreId }[];
+  readonly members: readonly { readonly peer: string; readonly record: ClusterRecord }[];
+  readonly withoutCluster: readonly Nobody[];
   readonly failures: readonly string[];
 }
 
@@ -166,12 +186,12 @@ async function askAround(
   timing: ClusterTiming,
 ): Promise<Heard> {
   const asked = new Set<string>();
-  const records: ClusterRecord[] = [];
-  const withoutCluster: { peer: string; store: StoreId }[] = [];
+  const members: { peer: string; record: ClusterRecord }[] = [];
+  const withoutCluster: Nobody[] = [];
   const failures: string[] = [];
   for (let next = first; ;) {
     const peers = [...new Set(next)].filter((peer) => peer !== address && !asked.has(peer));
-    if (peers.length === 0 || records.length > 0) return { asked, records, withoutCluster, failures };
+    if (peers.length === 0 || members.length > 0) return { asked, members, withoutCluster, failures };
     if (asked.size + peers.length > addressesMax) {
       throw new TimbalaError('CLUSTER_NOT_FOUND', `more than ${addressesMax} addresses to look at; shorten --peers`);
     }
@@ -182,12 +202,14 @@ async function askAround(
     const found: string[] = [];
     for (const [index, answer] of answers.entries()) {
       const peer = peers[index] ?? '';
-      if (answer.status === 'rejected') failures.push(errorMessage(answer.reason));
-      else if (answer.value.record) records.push(answer.value.record);
-      else {
-        withoutCluster.push({ peer, store: answer.value.store });
-        found.push(...answer.value.acquaintances);
+      if (answer.status === 'rejected') {
+        failures.push(errorMessage(answer.reason));
+        continue;
       }
+      const { record, acquaintances, store, formerCluster } = answer.value;
+      if (record) members.push({ peer, record });
+      else withoutCluster.push({ peer, store, formerCluster });
+      found.push(...acquaintances);
     }
     next = found;
   }
@@ -232,12 +254,14 @@ function joined(
   options: ClusterNodeOptions,
   store: string,
   holdsNothing: boolean,
+  state: 'joining' | 'active' = 'joining',
 ): ClusterRecord {
   const previous = record.member(options.name);
   const lost = previous && previous.state !== 'left' ? [previous.store] : [];
   const losses = [...new Set([...(previous?.losses ?? []), ...lost])].sort();
   return record.with({
     ...ownEntry(options, store),
+    state,
     version: (previous?.version ?? 0) + 1,
     losses,
     // Who holds nothing has nothing to say about what was lost before it came.

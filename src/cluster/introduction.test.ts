@@ -32,19 +32,24 @@ function answering(standing: Standing): { links: PeerLinks; heard: (Claimant | u
 }
 
 test('a node of no cluster names itself and whom it asks', async () => {
-  const { links, heard } = answering({ isRefusing: false, acquaintances: ['a:1', 'b:1'] });
-  assert.deepEqual(await introduce(links, 'n', 1), { store: 's1', record: undefined, acquaintances: ['a:1', 'b:1'] });
+  const { links, heard } = answering({ isRefusing: false, acquaintances: ['a:1', 'b:1'], formerCluster: 'c0' });
+  assert.deepEqual(await introduce(links, 'n', 1), {
+    store: 's1',
+    record: undefined,
+    acquaintances: ['a:1', 'b:1'],
+    formerCluster: 'c0',
+  });
   await introduce(links, 'n', 1, { store: 's2', address: 'c:1' });
   assert.deepEqual(heard, [undefined, { store: 's2', address: 'c:1' }]);
 });
 
 test('who is about to be of a cluster does not pass for one of none', async () => {
-  const { links } = answering({ isRefusing: true, acquaintances: [] });
+  const { links } = answering({ isRefusing: true, acquaintances: [], formerCluster: undefined });
   await assert.rejects(introduce(links, 'n', 1), (error) => hasCode(error, 'CLUSTER_FOUNDING'));
 });
 
 test('a question of a member, called by a name that it knows, is no claim', async () => {
-  const { links, heard } = answering({ isRefusing: false, acquaintances: [] });
+  const { links, heard } = answering({ isRefusing: false, acquaintances: [], formerCluster: undefined });
   const writer = new ByteWriter();
   writer.string('hello');
   const sender = { clusterId: 'c1', store: 's2', recordHash: 'h', record: undefined, sentMs: 0, life: undefined };
