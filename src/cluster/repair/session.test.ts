@@ -36,6 +36,19 @@ function watchScans(owner: TestOwner): number[][] {
   return scanned;
 }
 
+/** How many digests are worked out at once. */
+function watchReadings(owner: TestOwner): { atOnce: number } {
+  const { store } = owner;
+  const seen = { atOnce: 0 };
+  let count = 0;
+  const digests = store.digests.bind(store);
+  store.digests = async (extent) => {
+    seen.atOnce = Math.max(seen.atOnce, ++count);
+    return digests(extent).finally(() => count--);
+  };
+  return seen;
+}
+
 test('only the pairs that differ are sent, whichever they are, in one comparison', async () => {
   const sample = fc.record({
     series: fc.integer({ min: 0, max: seriesCount - 1 }),
@@ -93,6 +106,7 @@ test('of a large pair only those ranges of fingerprints that differ are sent', a
   const small = sampleAt(0, window);
   a.hold([...samples, small]);
   b.hold(samples.filter((sample) => sample !== lacking));
+  const readings = watchReadings(a);
   const sent = await owners.settled(a.session('b').pushDiffering(all, 'repair'));
   assert.equal(sent.length, partitionsCount);
   assert.equal(b.holds(partition), a.holds(partition));
@@ -101,6 +115,7 @@ test('of a large pair only those ranges of fingerprints that differ are sent', a
   const inRange = samples.filter(({ series }) => rangeOf(series) === rangeOf(lacking.series));
   assert.ok(inRange.length < samples.length, 'the series lie in several ranges');
   assert.equal(a.context.counters.repairSamplesSent, inRange.length + 1);
+  assert.equal(readings.atOnce, 1, 'what is large is not read many times at once');
 });
 
 test('a question holds a bounded number of digests; answers to its pieces are put together', async () => {

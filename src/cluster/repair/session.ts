@@ -46,6 +46,12 @@ export interface CheckedRange {
   readonly isAudit: boolean;
 }
 
+/** Digests of a range of fingerprints, by partition. */
+interface RangeDigests {
+  readonly range: FingerprintRange;
+  readonly digests: readonly WindowDigest[][];
+}
+
 /** A range cut into sixteen. */
 function split({ first, last }: FingerprintRange): FingerprintRange[] {
   const width = (last - first + 1) / splitsCount;
@@ -197,9 +203,11 @@ export class OwnerSession {
   /** Sends those ranges of fingerprints that differ in one window. Resolves as `pushDiffering`. */
   async pushRanges(partitions: Uint32Array, startMs: number, reason: CopyReason): Promise<readonly number[]> {
     const window = { partitions, startMs, endMs: startMs + windowMs };
-    const ranges = await Promise.all(
-      split(allFingerprints).map(async (range) => ({ range, digests: await this.#digests({ ...window, range }) })),
-    );
+    const ranges: RangeDigests[] = [];
+    // One after another: each reads all of these pairs, which are large.
+    for (const range of split(allFingerprints)) {
+      ranges.push({ range, digests: await this.#digests({ ...window, range }) });
+    }
     const differing = await this.#compare(window, ranges);
     for (const [rangeIndex, { range }] of ranges.entries()) {
       const asked = partitions.filter(
@@ -213,7 +221,7 @@ export class OwnerSession {
   /** For each range, and in it for each partition, the windows that differ; undefined where another node fills it. */
   async #compare(
     { partitions, startMs, endMs }: Omit<Extent, 'range'>,
-    ranges: readonly { readonly range: FingerprintRange; readonly digests: readonly WindowDigest[][] }[],
+    ranges: readonly RangeDigests[],
   ): Promise<readonly (readonly number[] | undefined)[]> {
     const asked = ranges.flatMap(({ range, digests }) =>
       Array.from(partitions, (partition, index) => ({ partition, range, digests: digests[index] ?? [] })),
