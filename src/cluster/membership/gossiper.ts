@@ -1,7 +1,7 @@
 // Runs membership over the ports: sockets, streams and one timer around the pure step. Made for a thread of its own, so that
 // long work elsewhere can't make this node look dead. Everything that arrives is decoded here, and dropped where it is not
 // understood; what the step wants done is done in order.
-import { errorMessage, hasCode, mib, TimbalaError } from '../../base/index.ts';
+import { errorMessage, hasCode, TimbalaError } from '../../base/index.ts';
 import type {
   Clock,
   DatagramSocket,
@@ -15,6 +15,7 @@ import type {
   Timer,
 } from '../../ports/index.ts';
 import { addressText } from './address.ts';
+import { counterOfNotice, createCounters, type GossipCounters } from './counters.ts';
 import type { Keyring } from './keyring.ts';
 import { openPacket, sealPacket } from './packet.ts';
 import {
@@ -27,13 +28,9 @@ import {
   viewOf,
 } from './state.ts';
 import { type MembershipEvent, step } from './step.ts';
-import { sealStream, StreamDecoder } from './stream.ts';
+import { GossipStreams, refuseStream } from './streams.ts';
 import type { Effect, MemberChange } from './turn.ts';
 
-/** Streams that others may have open to us at a time. */
-const inboundStreamsMax = 128;
-/** Bytes of them all that are not whole messages yet; a thousand members take a third of a megabyte. */
-const inboundBytesMax = 64 * mib;
 /** Names of peers are resolved again in so long: they may come to stand for other addresses, or not be known yet. */
 const resolveIntervalMs = 30_000;
 /** What operators should know is logged once in so long for each event: others may cause it as often as they like. */
@@ -61,30 +58,6 @@ export interface GossiperOptions {
   readonly onMember?: (change: MemberChange, member: MemberView) => void;
 }
 
-/** What has gone over the wire since the start. */
-export interface GossipCounters {
-  packetsSent: number;
-  packetBytesSent: number;
-  packetsReceived: number;
-  packetBytesReceived: number;
-  packetsRefused: number;
-  streamsOpened: number;
-  streamsAccepted: number;
-  streamsRefused: number;
-  streamBytesSent: number;
-  /** Of members: suspicions, and deaths, heard of or found. */
-  suspicions: number;
-  deaths: number;
-  /** Others took this node for suspect or dead, and were told otherwise. */
-  refutations: number;
-  /** This node found its own timers late: it was stopped, or its machine overloaded. */
-  pauses: number;
-  /** A member answered over a stream, but its datagrams or ours were lost. */
-  datagramsLost: number;
-  /** Two nodes under one name, this one's among them. */
-  nameConflicts: number;
-}
-
 export interface GossipStatus {
   readonly counters: Readonly<GossipCounters>;
   /** Members by state, ourselves among them. */
@@ -100,30 +73,8 @@ export interface GossipPeer {
   readonly port: number;
 }
 
-/** A stream with the timer that ends it. */
-interface TimedStream {
-  readonly stream: NetworkStream;
-  readonly timer: Timer;
-}
-
 export class Gossiper {
-  readonly counters: GossipCounters = {
-    packetsSent: 0,
-    packetBytesSent: 0,
-    packetsReceived: 0,
-    packetBytesReceived: 0,
-    packetsRefused: 0,
-    streamsOpened: 0,
-    streamsAccepted: 0,
-    streamsRefused: 0,
-    streamBytesSent: 0,
-    suspicions: 0,
-    deaths: 0,
-    refutations: 0,
-    pauses: 0,
-    datagramsLost: 0,
-    nameConflicts: 0,
-  };
+  readonly counters: GossipCounters = createCounters();
   /** What others are told to reach us at. */
   readonly advertised: NetworkAddress;
   readonly #ports: GossiperPorts;
@@ -132,10 +83,7 @@ export class Gossiper {
   readonly #datagrams: DatagramSocket;
   readonly #listener: StreamListener;
   #wake: { readonly dueMs: number; readonly timer: Timer } | undefined;
-  readonly #outbound = new Map<number, TimedStream>();
-  readonly #inbound = new Map<number, TimedStream>();
-  #inboundBytes = 0;
-  #lastStream = 0;
+  readonly #streams: GossipStreams;
   readonly #contacts = new Map<string, ((error: string | undefined) => void)[]>();
   readonly #notices = new Map<string, { readonly nextMs: number; suppressedCount: number }>();
   readonly #leaveWaiters: (() => void)[] = [];
@@ -153,7 +101,7 @@ export class Gossiper {
     const { listener, datagrams } = await bindBoth(
       ports.network,
       options.bind,
-      (stream, from) => late.gossiper?.accept(stream, from) ?? refuse(stream),
+      (stream, from) => late.gossiper?.accept(stream, from) ?? refuseStream(stream),
       (bytes, from) => late.gossiper?.receive(bytes, from),
     );
     try {
@@ -189,6 +137,16 @@ export class Gossiper {
       metadata: options.metadata ?? new Uint8Array(),
     };
     this.#state = createState(identity, ports.clock.monotonicMs(), ports.random, options.timing);
+    this.#streams = new GossipStreams({
+      ports,
+      keyring: options.keyring,
+      counters: this.counters,
+      inboundMsMax: this.#state.timing.streamTimeoutMs,
+      onRequest: (stream, message) => this.#step({ kind: 'request', stream, message }),
+      onAnswer: (exchange, message) => this.#step({ kind: 'answer', exchange, message }),
+      onFailure: (exchange, reason) => this.#step({ kind: 'failure', exchange, reason }),
+      onRefused: (error, from) => this.#noticeUndecrypted(error, from),
+    });
     this.#setWake();
   }
 
@@ -282,10 +240,7 @@ export class Gossiper {
     this.#resolveTimer?.cancel();
     this.#datagrams.close();
     this.#listener.close();
-    for (const { stream, timer } of [...this.#outbound.values(), ...this.#inbound.values()]) {
-      timer.cancel();
-      stream.close();
-    }
+    this.#streams.close();
     for (const waiters of this.#contacts.values()) for (const done of waiters) done('stopped');
     for (const done of this.#leaveWaiters) done();
   }
@@ -325,54 +280,7 @@ export class Gossiper {
 
   /** A stream was opened to us. */
   accept(stream: NetworkStream, from: NetworkAddress): StreamHandlers {
-    if (this.#isStopped || this.#inbound.size >= inboundStreamsMax) {
-      this.counters.streamsRefused++;
-      return refuse(stream);
-    }
-    this.counters.streamsAccepted++;
-    const id = ++this.#lastStream;
-    let heldBytes = 0;
-    const hold = (bytesCount: number): void => {
-      heldBytes += bytesCount;
-      this.#inboundBytes += bytesCount;
-      if (this.#inboundBytes > inboundBytesMax) {
-        throw new TimbalaError('GOSSIP_TOO_LARGE', 'all streams together bring too much; this one was closed');
-      }
-    };
-    const release = (): void => {
-      this.#inboundBytes -= heldBytes;
-      heldBytes = 0;
-    };
-    const end = (): void => {
-      release();
-      this.#inbound.get(id)?.timer.cancel();
-      this.#inbound.delete(id);
-    };
-    const close = (): void => {
-      end();
-      stream.close();
-    };
-    const timer = this.#ports.clock.setTimer(this.#state.timing.streamTimeoutMs, close);
-    this.#inbound.set(id, { stream, timer });
-    const decoder = new StreamDecoder(this.#options.keyring);
-    return {
-      onBytes: (bytes) => {
-        if (!this.#inbound.has(id)) return;
-        try {
-          hold(bytes.length);
-          const message = decoder.push(bytes);
-          if (!message) return;
-          release();
-          this.#step({ kind: 'request', stream: id, message });
-        } catch (error) {
-          this.counters.streamsRefused++;
-          this.#noticeUndecrypted(error, from);
-          this.#ports.log.debug('stream-refused', { from: addressText(from), error: errorMessage(error) });
-          close();
-        }
-      },
-      onEnd: end,
-    };
+    return this.#streams.accept(stream, from);
   }
 
   #step(event: MembershipEvent): void {
@@ -407,17 +315,11 @@ export class Gossiper {
         break;
       }
       case 'open':
-        this.#open(effect);
+        this.#streams.open(effect);
         break;
-      case 'reply': {
-        const inbound = this.#inbound.get(effect.stream);
-        if (!inbound) break;
-        this.#inbound.delete(effect.stream);
-        inbound.timer.cancel();
-        this.#write(inbound.stream, effect.message);
-        inbound.stream.close();
+      case 'reply':
+        this.#streams.reply(effect.stream, effect.message);
         break;
-      }
       case 'member':
         if (effect.change === 'suspected') this.counters.suspicions++;
         if (effect.change === 'died') this.counters.deaths++;
@@ -442,7 +344,7 @@ export class Gossiper {
   }
 
   #notice({ event, fields }: Extract<Effect, { kind: 'notice' }>): void {
-    const counter = counterOf[event];
+    const counter = counterOfNotice[event];
     if (counter) this.counters[counter]++;
     const nowMs = this.#ports.clock.monotonicMs();
     const previous = this.#notices.get(event);
@@ -455,12 +357,6 @@ export class Gossiper {
     this.#ports.log.warn(event, { ...fields, ...suppressed });
   }
 
-  #write(stream: NetworkStream, message: Uint8Array): void {
-    const sealed = sealStream(message, this.#options.keyring);
-    this.counters.streamBytesSent += sealed.length;
-    stream.write(sealed);
-  }
-
   #contacted(address: NetworkAddress, error: string | undefined): void {
     const text = addressText(address);
     const waiters = this.#contacts.get(text) ?? [];
@@ -471,54 +367,6 @@ export class Gossiper {
     if (waiters.length > 0) this.#ports.log.info('peer-not-reached', { peer: text, error });
     else this.#ports.log.debug('peer-not-reached', { peer: text, error });
   }
-
-  #open({ exchange, to, message, timeoutMs }: Extract<Effect, { kind: 'open' }>): void {
-    this.counters.streamsOpened++;
-    const decoder = new StreamDecoder(this.#options.keyring);
-    /** Ends the exchange, once; false where it has ended. */
-    const finish = (): boolean => {
-      const outbound = this.#outbound.get(exchange);
-      if (!outbound) return false;
-      this.#outbound.delete(exchange);
-      outbound.timer.cancel();
-      outbound.stream.close();
-      return true;
-    };
-    const fail = (reason: string): void => {
-      if (finish()) this.#step({ kind: 'failure', exchange, reason });
-    };
-    const stream = this.#ports.network.connect(to, {
-      onBytes: (bytes) => {
-        if (!this.#outbound.has(exchange)) return;
-        try {
-          const answer = decoder.push(bytes);
-          if (answer && finish()) this.#step({ kind: 'answer', exchange, message: answer });
-        } catch (error) {
-          this.counters.streamsRefused++;
-          fail(errorMessage(error));
-        }
-      },
-      onEnd: (error) => fail(error?.message ?? 'the stream was closed without an answer'),
-    });
-    const timer = this.#ports.clock.setTimer(timeoutMs, () => fail(`no answer within ${Math.round(timeoutMs)} ms`));
-    this.#outbound.set(exchange, { stream, timer });
-    this.#write(stream, message);
-  }
-}
-
-/** Which notices are counted, and where. */
-const counterOf: Readonly<Record<string, keyof GossipCounters>> = {
-  'suspicion-refuted': 'refutations',
-  'death-refuted': 'refutations',
-  'gossip-paused': 'pauses',
-  'member-datagrams-lost': 'datagramsLost',
-  'member-address-conflict': 'nameConflicts',
-  'own-name-taken': 'nameConflicts',
-};
-
-function refuse(stream: NetworkStream): StreamHandlers {
-  stream.close();
-  return { onBytes: () => {}, onEnd: () => {} };
 }
 
 /** The same port for both: peers know one. Where the system chooses it, the second may find it taken, and both try again. */

@@ -1,11 +1,5 @@
-export {
-  type GossipCounters,
-  Gossiper,
-  type GossiperOptions,
-  type GossiperPorts,
-  type GossipPeer,
-  type GossipStatus,
-} from './gossiper.ts';
+export type { GossipCounters } from './counters.ts';
+export { Gossiper, type GossiperOptions, type GossiperPorts, type GossipPeer, type GossipStatus } from './gossiper.ts';
 export { Keyring } from './keyring.ts';
 export { decodeMetadata, encodeMetadata, type NodeMetadata } from './metadata.ts';
 export { defaultTiming, type GossipTiming, type MemberView, type NodeState } from './state.ts';
