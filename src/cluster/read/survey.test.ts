@@ -12,7 +12,7 @@ import { Surveyor } from './survey.ts';
 const timing = { ...defaultClusterTiming, askDeadlineMs: 2000, briefAskDeadlineMs: 250, doubtMs: 10_000 };
 
 /** A node `self` among others, of which some are silent. */
-function surveyorOf(silent: ReadonlySet<string>) {
+function surveyorOf(silent: ReadonlySet<string>, afterwards: (asked: readonly string[]) => void = () => {}) {
   const clock = new SimClock(0);
   const asked: string[] = [];
   const members = ['a', 'b', 'self'].map((name) => ({ name, store: name, alone: 0 }));
@@ -31,7 +31,9 @@ function surveyorOf(silent: ReadonlySet<string>) {
     answer: () => {},
     ask: async (name: string, _question: unknown, _request: unknown, deadlineMs: number) => {
       asked.push(`${name} ${deadlineMs}`);
-      if (silent.has(name)) throw new TimbalaError('PEER_TIMEOUT', name);
+      const isSilent = silent.has(name);
+      afterwards(asked);
+      if (isSilent) throw new TimbalaError('PEER_TIMEOUT', name);
       return {
         store: name,
         viewHash: 'view',
@@ -63,11 +65,19 @@ test('a member that was silent is waited for briefly, until it answers or some t
   assert.deepEqual(await survey(), ['a 2000, b 2000', false]);
 });
 
-test('where an answer would lack something, those waited for briefly are asked again, as long as any', async () => {
+test('where an answer would lack something, all that were not heard are asked again, as long as any', async () => {
   const silent = new Set(['a']);
   const { survey } = surveyorOf(silent);
   await survey();
   silent.add('b');
-  assert.deepEqual(await survey(), ['a 250, b 2000, a 2000', true]);
+  assert.deepEqual(await survey(), ['a 250, b 2000, a 2000, b 2000', true]);
   assert.deepEqual(await survey(), ['a 250, b 250, a 2000, b 2000', true]);
+});
+
+test('members that are only slow once make no answer incomplete', async () => {
+  const silent = new Set(['a', 'b']);
+  const { survey } = surveyorOf(silent, (asked) => {
+    if (asked.length === 2) silent.clear();
+  });
+  assert.deepEqual(await survey(), ['a 2000, b 2000, a 2000, b 2000', false]);
 });

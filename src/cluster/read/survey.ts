@@ -87,7 +87,8 @@ export class Surveyor {
       record.members.map((member) => ask(member, doubted.has(member) ? briefAskDeadlineMs : askDeadlineMs)),
     );
     if (!isComplete()) {
-      const again = [...doubted].filter(({ name }) => unheard.has(name) && !excluded.has(name));
+      // Who is only slow should not make an answer incomplete.
+      const again = record.members.filter(({ name }) => unheard.has(name) && !excluded.has(name));
       await Promise.all(again.map((member) => ask(member, askDeadlineMs)));
     }
     const warnings = isComplete() ? [] : [...this.#missing(record.members, unheard), ...losses.map(lossText)];
