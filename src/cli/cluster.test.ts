@@ -87,3 +87,19 @@ test('a refusal is told by its text, a node that is not there by its address', a
   await new Promise((resolve) => server.close(resolve));
   await assert.rejects(runClusterCommand(command), /CLUSTER_NOT_REACHED: .*ECONNREFUSED.*--http-addr/);
 });
+
+test('a node that does not answer, and a server that is another one, are told apart from a node', async () => {
+  const server = createServer((request, response) => {
+    if (request.method === 'GET') response.end('<html>welcome</html>');
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const httpAddress = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const command = { kind: 'cluster', node: '', httpAddress, isForced: false } as const;
+  await assert.rejects(runClusterCommand({ ...command, action: 'status' }), /CLUSTER_REFUSED: .* is no Timbala/);
+  await assert.rejects(
+    runClusterCommand({ ...command, action: 'decommission' }, 50),
+    /CLUSTER_NOT_REACHED: .*timeout.*--http-addr/,
+  );
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+});

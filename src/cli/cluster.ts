@@ -1,34 +1,51 @@
 // `timbala cluster …`: asks a running node over its HTTP API, and says what it answers in words.
-import { dayMs, errorMessage, hourMs, TimbalaError } from '../base/index.ts';
+import { dayMs, errorMessage, hourMs, secondMs, TimbalaError } from '../base/index.ts';
 import type { ClusterStatusPage } from '../server/index.ts';
 import type { ClusterCommand } from './arguments.ts';
 
 /** The text to print. Throws CLUSTER_NOT_REACHED, CLUSTER_REFUSED. */
-export async function runClusterCommand({ action, node, httpAddress, isForced }: ClusterCommand): Promise<string> {
+export async function runClusterCommand(
+  { action, node, httpAddress, isForced }: ClusterCommand,
+  timeoutMs = patienceMs,
+): Promise<string> {
   const base = `http://${httpAddress}`;
   if (action === 'status') {
-    const answer = await ask(`${base}/api/v1/status/cluster`, 'GET');
-    return statusText((JSON.parse(answer) as { data: ClusterStatusPage }).data);
+    const answer = await ask(`${base}/api/v1/status/cluster`, 'GET', timeoutMs);
+    return statusText(pageOf(answer, httpAddress));
   }
   if (action === 'decommission') {
-    await ask(`${base}/api/v1/admin/cluster/decommission?force=${isForced}`, 'POST');
+    await ask(`${base}/api/v1/admin/cluster/decommission?force=${isForced}`, 'POST', timeoutMs);
     return `The node at ${httpAddress} hands over what it holds. Stop it when its state is "left": timbala cluster status.\n`;
   }
-  await ask(`${base}/api/v1/admin/cluster/remove?node=${encodeURIComponent(node)}`, 'POST');
+  await ask(`${base}/api/v1/admin/cluster/remove?node=${encodeURIComponent(node)}`, 'POST', timeoutMs);
   return `${node} is given up; what it held is made up for from the other copies (timbala cluster status).\n`;
 }
 
-async function ask(url: string, method: string): Promise<string> {
+/** Answers take seconds at most: a node that is given up is waited for two. */
+const patienceMs = 20 * secondMs;
+
+async function ask(url: string, method: string, timeoutMs: number): Promise<string> {
   let response: Response;
+  let body: string;
   try {
-    response = await fetch(url, { method });
+    response = await fetch(url, { method, signal: AbortSignal.timeout(timeoutMs) });
+    body = await response.text();
   } catch (cause) {
     const reason = cause instanceof Error && cause.cause !== undefined ? cause.cause : cause;
     throw new TimbalaError('CLUSTER_NOT_REACHED', `${url}: ${errorMessage(reason)}; name a node by --http-addr`);
   }
-  const body = await response.text();
   if (response.ok) return body;
   throw new TimbalaError('CLUSTER_REFUSED', errorText(body) ?? `${url} answered ${response.status}`);
+}
+
+function pageOf(answer: string, httpAddress: string): ClusterStatusPage {
+  try {
+    const { data } = JSON.parse(answer) as { data?: ClusterStatusPage };
+    if (data?.state !== undefined) return data;
+  } catch {
+    // Some other server's page.
+  }
+  throw new TimbalaError('CLUSTER_REFUSED', `what answers at ${httpAddress} is no Timbala; name a node by --http-addr`);
 }
 
 function errorText(body: string): string | undefined {

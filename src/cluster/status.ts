@@ -106,10 +106,13 @@ export function clusterStatus(
 
 function waitingFor({ view, marks, selfToken }: NodeState): { name: NodeName; marksCount: number }[] {
   const counts = new Map<NodeName, number>();
-  for (const { scope, confirmed } of marks.all()) {
-    for (const owner of view.owners(scope.partition)) {
+  for (const [{ names }, tallied] of marks.tally((partition) => view.ownersOf(partition))) {
+    for (const owner of names) {
       const token = view.token(owner);
-      if (token !== selfToken && !confirmed.includes(token)) counts.set(owner, (counts.get(owner) ?? 0) + 1);
+      if (token === selfToken) continue;
+      for (const [confirmed, count] of tallied) {
+        if (!confirmed.includes(token)) counts.set(owner, (counts.get(owner) ?? 0) + count);
+      }
     }
   }
   return [...counts].map(([name, marksCount]) => ({ name, marksCount })).sort((a, b) => (a.name < b.name ? -1 : 1));

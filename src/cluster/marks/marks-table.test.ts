@@ -146,3 +146,19 @@ test('layers are given with what they hold, and from any partition on', () => {
   assert.ok(!marks.isMarkedBefore(7, scope.windowStartMs));
   assert.ok(marks.isMarkedBefore(9, Number.NEGATIVE_INFINITY), 'a whole partition is of all times');
 });
+
+test('marks are counted by group of partitions and by who has confirmed', () => {
+  const marks = marked();
+  marks.markWritten([pairKey(8, scope.windowStartMs), pairKey(9, 9 * windowMs), pairKey(7, 9 * windowMs)]);
+  marks.markPartition(11);
+  marks.confirm(scope, marks.get(scope)?.version ?? 0, 'a/1');
+  const tally = marks.tally((partition) => (partition % 2 === 0 ? 'even' : 'odd'));
+  const plain = [...tally].map(([group, counts]) => [group, [...counts].map(([owners, count]) => [owners, count])]);
+  assert.deepEqual(Object.fromEntries(plain), {
+    even: [[[], 1]],
+    odd: [
+      [[], 3],
+      [['a/1'], 1],
+    ],
+  });
+});

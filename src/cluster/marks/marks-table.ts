@@ -194,6 +194,23 @@ export class MarksTable {
     for (const { windowStartMs } of this.layers()) yield* this.marksIn(windowStartMs);
   }
 
+  /** How many marks have the same group of their partition and the same list: hundreds of thousands come down to a few. */
+  tally<Group>(groupOf: (partition: number) => Group): Map<Group, Map<readonly OwnerToken[], number>> {
+    const tally = new Map<Group, Map<readonly OwnerToken[], number>>();
+    for (const { lists } of this.#layers()) {
+      for (let partition = 0; partition < lists.length; partition++) {
+        const list = lists[partition] ?? notMarked;
+        if (list === notMarked) continue;
+        const group = groupOf(partition);
+        let counts = tally.get(group);
+        if (!counts) tally.set(group, (counts = new Map()));
+        const confirmed = this.#lists.ownersOf(list);
+        counts.set(confirmed, (counts.get(confirmed) ?? 0) + 1);
+      }
+    }
+    return tally;
+  }
+
   /** Layers that have marks: of whole partitions first (undefined), then by window. */
   layers(): { readonly windowStartMs: number | undefined; readonly marksCount: number; readonly shape: number }[] {
     const layers = [...this.#layers()].filter(({ count }) => count > 0);

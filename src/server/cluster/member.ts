@@ -193,6 +193,11 @@ export class ClusterMember {
     for (;;) {
       try {
         const node = await this.#startNode();
+        // It may have been closed while the record was written.
+        if (this.#isClosed) {
+          node.stop();
+          return new Promise(() => {});
+        }
         this.#node = node;
         this.#ports.log.info('cluster-joined', { clusterId: node.state.record.clusterId, node: this.#name });
         this.#noteFixed(node);
