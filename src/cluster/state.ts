@@ -50,6 +50,8 @@ export class NodeState {
   readonly #droppedAt = new Map<number, number>();
   /** Partitions of which a drop is under way. */
   readonly #dropping = new Set<number>();
+  /** Of the next drop that ends. */
+  #dropEnd = Promise.withResolvers<void>();
   #startPosition: number | undefined;
   #isAbandoned = false;
   readonly #place: Place;
@@ -182,9 +184,16 @@ export class NodeState {
   endDrop(partition: number, isDone: boolean): void {
     this.#dropping.delete(partition);
     this.#droppedAt.set(partition, ++this.dropsCount);
+    this.#dropEnd.resolve();
+    this.#dropEnd = Promise.withResolvers();
     if (isDone) return;
     this.held.add(partition);
     this.marks.markPartition(partition);
+  }
+
+  /** Resolves when none of these partitions is being dropped. */
+  async dropsEnded(partitions: readonly number[]): Promise<void> {
+    while (partitions.some((partition) => this.#dropping.has(partition))) await this.#dropEnd.promise;
   }
 
   isDropping(partition: number): boolean {
@@ -200,13 +209,17 @@ export class NodeState {
     return (this.#droppedAt.get(partition) ?? 0) <= dropsCount;
   }
 
-  /** Throws PEER_DROPPED where one of the partitions is not kept (`isKept`). */
+  /** Those of the partitions that are not kept (`isKept`). */
+  unkept(partitions: Iterable<number>, dropsCount: number): number[] {
+    if (this.dropsCount === dropsCount && this.#dropping.size === 0) return [];
+    return [...partitions].filter((partition) => !this.isKept(partition, dropsCount));
+  }
+
+  /** Throws PEER_DROPPED where one of the partitions is not kept. */
   refuseUnkept(partitions: Iterable<number>, dropsCount: number): void {
-    if (this.dropsCount === dropsCount && this.#dropping.size === 0) return;
-    for (const partition of partitions) {
-      if (this.isKept(partition, dropsCount)) continue;
-      throw new TimbalaError('PEER_DROPPED', `partition ${partition} is just being handed over; ask again`);
-    }
+    const [partition] = this.unkept(partitions, dropsCount);
+    if (partition === undefined) return;
+    throw new TimbalaError('PEER_DROPPED', `partition ${partition} is just being handed over; ask again`);
   }
 
   /** For reads: throws where one of the partitions was dropped after the count stood at `dropsCount`, and may be gone. */

@@ -8,18 +8,23 @@ import { type TestOwner, TestOwners } from '../repair/test-owners.ts';
 import { Writer } from './write.ts';
 
 const names = ['a', 'b', 'c', 'd', 'e'];
-const sample: Sample = { series: 0, timestampMs: 1_699_999_999_000, value: 7 };
+/** Of the partition of that number. */
+const sampleOf = (series: number): Sample => ({ series, timestampMs: 1_699_999_999_000, value: 7 });
 
 /** Five nodes, of which the first three own everything; the first one coordinates. */
-async function stage(): Promise<{ owners: TestOwners; a: TestOwner; write: () => Promise<void> }> {
+async function stage(): Promise<{
+  owners: TestOwners;
+  a: TestOwner;
+  write: (series?: readonly number[]) => Promise<void>;
+}> {
   const owners = await TestOwners.start(names);
   const writers = names.map((name) => {
     const { state, context } = owners.get(name);
     return new Writer(state, context.exchange, context.timing);
   });
   const a = owners.get('a');
-  const write = async (): Promise<void> => {
-    const decoded = await a.store.decode(encodeSamples([sample]));
+  const write = async (series: readonly number[] = [0]): Promise<void> => {
+    const decoded = await a.store.decode(encodeSamples(series.map(sampleOf)));
     await owners.settled(writers[0]?.write(decoded) ?? assert.fail());
   };
   return { owners, a, write };
@@ -68,4 +73,30 @@ test('with one node to sync on a write fails by its deadline', async () => {
   assert.ok(owners.world.nowMs - startedMs <= a.context.timing.writeDeadlineMs + 1);
   assert.deepEqual(holders(owners), ['a'], 'what it has itself it keeps, marked');
   assert.ok(a.state.marks.isMarked(0));
+});
+
+test('a node that is dropping one of many partitions takes them all when it has: others drop others', async () => {
+  const { owners, a, write } = await stage();
+  // Hints that were handed over are being dropped when owners change.
+  for (const [name, partition] of [
+    ['b', 1],
+    ['c', 2],
+  ] as const) {
+    const { state, store } = owners.get(name);
+    state.beginDrop(partition);
+    owners.world.schedule(300, () => {
+      for (const [key, { series }] of store.disk.samples) if (series === partition) store.disk.samples.delete(key);
+      state.endDrop(partition, true);
+    });
+  }
+  await write([0, 1, 2]);
+  await owners.world.runSettledUntil(() => false, a.context.timing.writeDeadlineMs);
+  for (const name of ['a', 'b', 'c']) {
+    const owner = owners.get(name);
+    for (const partition of [0, 1, 2]) {
+      assert.notEqual(owner.holds(partition), '0 0', `${name} holds partition ${partition}`);
+      assert.ok(owner.state.marks.isMarked(partition) && owner.state.held.has(partition));
+    }
+  }
+  assert.deepEqual(a.asked, ['write b', 'write c']);
 });

@@ -60,12 +60,21 @@ export class Writer {
     });
   }
 
-  /** Marks what was written before anybody hears of it. What was dropped while it was appended may be gone. */
+  /**
+   * Marks what was written before anybody hears of it. A partition that was being dropped meanwhile may have lost it: all is
+   * appended again when that has ended (no other drop of it begins, since it is marked now). To refuse it would be to refuse
+   * the whole request, and owners may each be dropping something else of it.
+   */
   async #append(append: () => Promise<Float64Array>): Promise<void> {
-    const { dropsCount } = this.#state;
-    const pairs = await append();
-    this.#state.noteWritten(pairs);
-    this.#state.refuseUnkept(partitionsOf(pairs), dropsCount);
+    const state = this.#state;
+    for (;;) {
+      const { dropsCount } = state;
+      const pairs = await append();
+      state.noteWritten(pairs);
+      const lost = state.unkept(partitionsOf(pairs), dropsCount);
+      if (lost.length === 0) return;
+      await state.dropsEnded(lost);
+    }
   }
 
   /**
