@@ -206,6 +206,17 @@ test('series, labels, label values and metadata', async () => {
   assert.deepEqual(series.data, [{ __name__: 'described_total', x: 'y' }]);
   assert.deepEqual((await getJson('/api/v1/labels?match[]=described_total')).data, ['__name__', 'x']);
   assert.deepEqual((await getJson('/api/v1/label/x/values')).data, ['y']);
+  // Nothing is there that has no sample in the range, nor in one that ends before it begins.
+  const hourS = 3600;
+  for (const range of [`start=${nowMs / 1000 + hourS}`, `start=${nowMs / 1000 + hourS}&end=${nowMs / 1000 - hourS}`]) {
+    for (const path of ['series', 'labels', 'label/x/values']) {
+      assert.deepEqual(
+        (await getJson(`/api/v1/${path}?match[]=described_total&${range}`)).data,
+        [],
+        `${path} ${range}`,
+      );
+    }
+  }
   assert.deepEqual((await getJson('/api/v1/metadata?metric=described_total')).data, {
     described_total: [{ type: 'counter', unit: 's', help: 'What it counts.' }],
   });

@@ -121,11 +121,7 @@ export class ReadSession {
     const view = await this.#open();
     const startMs = Math.max(range.startMs, view.horizonMs);
     const whole = overlapping(view, startMs, range.endMs);
-    const overlap = {
-      parts: of === 'all' ? whole.parts : [],
-      // What an active generation has taken since the snapshot need not be seen.
-      generations: whole.generations.filter(({ minMs, maxMs }) => minMs <= range.endMs && maxMs >= startMs),
-    };
+    const overlap = { parts: of === 'all' ? whole.parts : [], generations: whole.generations };
     if (overlap.generations.length > 0) this.hasReadHead = true;
     const members: Uint32Array<ArrayBufferLike>[] = [];
     for (const entry of overlap.parts) members.push(await this.#reader.positionsOf(entry, partitions));
@@ -341,7 +337,8 @@ function overlapping({ snapshot, catalog, horizonMs }: View, startMs: number, en
     .filter(({ minTimeMs, maxTimeMs }) => minTimeMs <= endMs && maxTimeMs >= fromMs)
     .sort((a, b) => a.minTimeMs - b.minTimeMs || a.id - b.id);
   const generations = snapshot.generations
-    .filter(({ minMs, maxMs, active }) => active || (minMs <= endMs && maxMs >= fromMs))
+    // What an active generation has taken since the snapshot need not be seen.
+    .filter(({ minMs, maxMs }) => minMs <= endMs && maxMs >= fromMs)
     .sort((a, b) => a.generation - b.generation);
   return { parts, generations };
 }
