@@ -70,6 +70,52 @@ test('a wiped node that joins by one that has long been away keeps its name', as
   stop(cluster);
 });
 
+test('a wiped node that is cut off founds no cluster of its own', async () => {
+  const cluster = await formed(2);
+  const { network, world } = cluster;
+  for (const other of ['n1', 'n2']) {
+    network.cut('n0', other);
+    network.cut(other, 'n0');
+  }
+  cluster.wipe('n0', names);
+  await world.runSettledUntil(() => false, minuteMs);
+  assert.equal(cluster.nodes.length, 2);
+  network.heal();
+  await world.runSettledUntil(() => cluster.actives.length === 3, minuteMs);
+  assert.equal(cluster.actives.length, 3);
+  stop(cluster);
+});
+
+test('of two that join by the only active member none answers without that one, since it may not know of the other', async () => {
+  const cluster = new SimCluster(1);
+  const { world, network } = cluster;
+  const cutOff = (name: string, others: readonly string[]): void => {
+    for (const other of others) {
+      network.cut(name, other);
+      network.cut(other, name);
+    }
+  };
+  cluster.add('n0', []);
+  await world.runSettledUntil(() => cluster.actives.length === 1, minuteMs);
+  cluster.add('n1', ['n0']);
+  await world.runSettledUntil(() => cluster.actives.length === 2, minuteMs);
+  cutOff('n1', ['n0', 'n2']);
+  cluster.add('n2', ['n0']);
+  await world.runSettledUntil(() => cluster.actives.length === 3, minuteMs);
+  const [, first, second] = cluster.nodes;
+  assert.ok(first && second);
+  assert.equal(first.state.record.member('n2'), undefined);
+  cluster.write([cluster.newSample(0)], 0, second);
+  await world.runSettledUntil(() => cluster.checker.samplesAcked === 1, 10 * secondMs);
+  assert.equal(cluster.checker.samplesAcked, 1);
+  let isRead = false;
+  void cluster.readAt(first, false).finally(() => (isRead = true));
+  await world.runSettledUntil(() => isRead, minuteMs);
+  assert.equal(cluster.checker.readsWarned, 1);
+  assert.deepEqual(cluster.checker.violations, []);
+  stop(cluster);
+});
+
 /** All machines stop, and come back with copies of their directories, which are other stores. */
 for (const isOneEmpty of [false, true]) {
   test(`a cluster comes back from copies of its directories${isOneEmpty ? ', one of which is empty' : ''}`, async () => {
