@@ -213,7 +213,7 @@ export interface LocalStore {
    * between may go too, those that arrive afterwards stay.
    */
   dropPartition(partition: number): Promise<void>;
-  /** Drops what lies before. */
+  /** Drops what lies before. Of several calls the last counts: what is left of what an earlier one hid is there again. */
   dropBefore(horizonMs: number): Promise<void>;
   /** From now on, and after every restart, hides what these deletes match. All that are in force, not only new ones. */
   applyDeletes(deletes: readonly DeleteRequest[]): Promise<void>;

@@ -362,12 +362,16 @@ export class NodeState {
 
   /** What lies before is past retention, by time or by size; −∞ where nothing is. A clock far off its peers' tells no time. */
   get horizonMs(): number {
-    const { retentionMs, floorMs, members } = this.#record;
+    const { retentionMs, floorMs } = this.#record;
     const bySizeMs = floorMs > 0 ? floorMs : Number.NEGATIVE_INFINITY;
     if (retentionMs === 0) return bySizeMs;
-    const othersCount = members.filter(({ name }) => name !== this.name).length;
-    const isTrusted = this.decisions.isClockTrusted([...this.#clockOffsetsMs.values()], othersCount);
-    return isTrusted ? Math.max(this.clock.nowMs() - retentionMs, bySizeMs) : bySizeMs;
+    return this.isClockTrusted ? Math.max(this.clock.nowMs() - retentionMs, bySizeMs) : bySizeMs;
+  }
+
+  /** Whether the own clock agrees with what others have shown of theirs. */
+  get isClockTrusted(): boolean {
+    const othersCount = this.#record.members.filter(({ name }) => name !== this.name).length;
+    return this.decisions.isClockTrusted([...this.#clockOffsetsMs.values()], othersCount);
   }
 
   /** Where the first window begins that is still compared; undefined: there is no first. */

@@ -153,7 +153,7 @@ suite('rules', () => {
     assert.equal(world.storage.keeper.status().partSamplesCount, 2);
   });
 
-  test('rules that can not be decoded are refused, and the horizon moves forward only', async () => {
+  test('rules that can not be decoded are refused; the horizon goes where it is set, and what is left comes back', async () => {
     const world = await openWorld(new SimDisk());
     await write(world, [sample(1, startMs - 30 * hourMs), sample(1, startMs)]);
     const broken = { ...rule('a', '1', 0, startMs), selectors: Uint8Array.of(1) };
@@ -161,9 +161,14 @@ suite('rules', () => {
       code: 'SELECTORS_INVALID',
     });
     await world.clock.runUntil(world.storage.keeper.dropBefore(startMs - hourMs));
-    await world.clock.runUntil(world.storage.keeper.dropBefore(startMs - 2 * hourMs));
     assert.deepEqual([...(await readAll(world)).keys()], [`1 ${startMs}`]);
     assert.equal(world.storage.keeper.status().horizonMs, startMs - hourMs);
+    assert.equal((await write(world, [sample(2, startMs - 20 * hourMs)])).rejections.length, 1, 'it is too old');
+    // The cluster's retention is set longer again.
+    await world.clock.runUntil(world.storage.keeper.dropBefore(startMs - 40 * hourMs));
+    await write(world, [sample(2, startMs - 20 * hourMs)]);
+    assert.equal((await readAll(world)).size, 3);
+    assert.equal((await readAll(await openWorld(world.disk.afterCrash(undefined)))).size, 3);
   });
 
   test('drops between which no part was written become one, and hide the same', async () => {

@@ -14,6 +14,7 @@ export class Dropper {
   readonly #state: NodeState;
   readonly #timing: ClusterTiming;
   readonly #onLeft: () => Promise<void>;
+  #droppedBeforeMs: number | undefined;
   #timer: Timer | undefined;
   #isStopped = false;
 
@@ -71,10 +72,21 @@ export class Dropper {
     this.partitionsDropped++;
   }
 
-  /** One window after the horizon, so that no clock a little ahead takes what another still serves. */
+  /**
+   * One window after the horizon, so that no clock a little ahead takes what another still serves; in whole windows, so that
+   * storage has something to write every two hours only. Back goes what was dropped before when retention is set longer,
+   * and not because the own clock is in doubt.
+   */
   async #dropExpired(): Promise<void> {
-    const horizonMs = this.#state.horizonMs - windowMs;
-    if (Number.isFinite(horizonMs)) await this.#state.store.dropBefore(horizonMs);
+    const { horizonMs, isClockTrusted, record, store } = this.#state;
+    const lastMs = this.#droppedBeforeMs;
+    const wantedMs = windowStartOf(horizonMs - windowMs);
+    if (!Number.isFinite(wantedMs)) return;
+    const beforeMs = isClockTrusted || lastMs === undefined ? wantedMs : Math.max(wantedMs, lastMs);
+    await store.dropBefore(beforeMs);
+    // Storage forgets deletes whose range is past retention; those that the record still has are in force again.
+    if (lastMs === undefined || beforeMs < lastMs) await store.applyDeletes(record.deletes);
+    this.#droppedBeforeMs = beforeMs;
   }
 
   /** Deletes of what nobody holds any more: a day later, so that nobody who was away for a moment still does. */

@@ -289,10 +289,10 @@ export class Keeper {
     if (edit) this.#commit(edit);
   }
 
-  /** Everything before is gone, for ever: the cluster's retention has moved on. */
+  /** Everything before is hidden, and goes part by part: the cluster's retention has moved on, or was set anew. */
   dropBefore(horizonMs: number): Promise<void> {
     return this.#exclusive(() => {
-      if (horizonMs <= this.#manifest.state.sizeHorizonMs) return;
+      if (horizonMs === this.#manifest.state.sizeHorizonMs) return;
       this.#commit({ sizeHorizonMs: horizonMs });
       this.#applyRetention();
     });

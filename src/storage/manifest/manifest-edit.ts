@@ -55,7 +55,7 @@ export interface ManifestEdit {
   readonly addDrops?: readonly PartitionDrop[];
   /** Drops that no part is older than. */
   readonly removeDrops?: readonly number[];
-  /** Retention by size, or the cluster's, has removed everything before. */
+  /** Retention by size, or the cluster's, hides everything before. The cluster's goes back when it is set longer again. */
   readonly sizeHorizonMs?: number;
 }
 
@@ -91,7 +91,7 @@ export class ManifestState {
       this.tombstoneSeq = Math.max(this.tombstoneSeq, drop.seq);
     }
     for (const seq of edit.removeDrops ?? []) this.drops.delete(seq);
-    if (edit.sizeHorizonMs !== undefined) this.sizeHorizonMs = Math.max(this.sizeHorizonMs, edit.sizeHorizonMs);
+    if (edit.sizeHorizonMs !== undefined) this.sizeHorizonMs = edit.sizeHorizonMs;
   }
 }
 
