@@ -86,6 +86,8 @@ export interface MachineRoom {
   readonly missing: string;
   /** `diskBytes`: a file system of its own, of this size. */
   machine(index: number, diskBytes?: number): Machine;
+  /** Takes off file systems, so that `root` can be removed. */
+  close(): void;
 }
 
 /** Machines with directories below `root`. */
@@ -112,6 +114,8 @@ class LoopbackRoom implements MachineRoom {
     const address = `127.77.0.${10 + index}`;
     return { address, directory, prefix: [], cut: refuse, mend: refuse, fillDisk: refuse, freeDisk: refuse };
   }
+
+  close(): void {}
 }
 
 class NamespaceRoom implements MachineRoom {
@@ -119,6 +123,7 @@ class NamespaceRoom implements MachineRoom {
   readonly canFill = true;
   readonly missing = this.canCut ? '' : 'the program `nft` (package nftables) is missing: nobody is cut off';
   readonly #root: string;
+  readonly #mounted: string[] = [];
 
   constructor(root: string) {
     this.#root = root;
@@ -141,8 +146,15 @@ class NamespaceRoom implements MachineRoom {
     ip(`-n ${name} link set lo up`);
     const directory = join(this.#root, name);
     mkdirSync(directory, { recursive: true });
-    if (diskBytes !== undefined) run('mount', ['-t', 'tmpfs', '-o', `size=${diskBytes}`, 'tmpfs', directory]);
+    if (diskBytes !== undefined) {
+      run('mount', ['-t', 'tmpfs', '-o', `size=${diskBytes}`, 'tmpfs', directory]);
+      this.#mounted.push(directory);
+    }
     return new NamespaceMachine(name, address, directory);
+  }
+
+  close(): void {
+    for (const directory of this.#mounted) run('umount', ['--lazy', directory]);
   }
 }
 

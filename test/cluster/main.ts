@@ -10,9 +10,12 @@ const [name = 'long', seed = String(Date.now() % 1_000_000), chosen = ''] = proc
 
 async function run(): Promise<number> {
   const root = temporaryDirectory('faults');
-  const isGood = await runCourse({ name, seed: Number(seed), chosen: new RegExp(chosen) }, root, openMachineRoom(root));
-  if (isGood) removeDirectory(root);
-  else console.log(`data and logs are in ${root}`);
+  const room = openMachineRoom(root);
+  const isGood = await runCourse({ name, seed: Number(seed), chosen: new RegExp(chosen) }, root, room);
+  if (isGood) {
+    room.close();
+    removeDirectory(root);
+  } else console.log(`data and logs are in ${root}`);
   return isGood ? 0 : 1;
 }
 
