@@ -17,6 +17,10 @@ export abstract class BodyQueue implements WriteQueue {
     return this.#reservedBytes;
   }
 
+  get isOverHalf(): boolean {
+    return this.#reservedBytes > writeQueueBytesMax / 2;
+  }
+
   reserve(lengthBytes: number): boolean {
     // A single body larger than what is free must get its chance when the queue is empty.
     if (this.#writesCount > 0 && this.#reservedBytes + lengthBytes > writeQueueBytesMax) return false;

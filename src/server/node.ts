@@ -242,7 +242,13 @@ class Node implements StartedNode {
     const { replica: replicaLane } = this.#lane;
     const { replica: replicaKeeper } = this.#compactor;
     if (!cluster || !replicaLane || !replicaKeeper) return;
-    const actors = { lane: this.#lane.peer, compactor: this.#compactor.peer, replicaLane, replicaKeeper };
+    const actors = {
+      lane: this.#lane.peer,
+      compactor: this.#compactor.peer,
+      replicaLane,
+      replicaKeeper,
+      hasClientsWaiting: () => this.#queue.isOverHalf,
+    };
     const isRetentionGiven = given.retention !== undefined && retention.namesTime;
     const start = this.#storageStart;
     this.#member = await ClusterMember.open(

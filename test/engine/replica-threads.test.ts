@@ -33,7 +33,9 @@ async function open(dataDirectory: string): Promise<Node> {
   const laneWorker = workers.spawn('lane', start, { keeper: laneToKeeper, replica: laneToReplica });
   const lane = new RpcPeer<LaneHandlers>(laneWorker.channel);
   const compactor = new RpcPeer<CompactorHandlers>(keeperWorker.channel);
-  const opened = await openReplicaStore({ lane, compactor, replicaLane, replicaKeeper }, start, workers, clock);
+  const hasClientsWaiting = (): boolean => false;
+  const actors = { lane, compactor, replicaLane, replicaKeeper, hasClientsWaiting };
+  const opened = await openReplicaStore(actors, start, workers, clock);
   const kill = async (): Promise<void> => {
     await Promise.all([laneWorker, keeperWorker, opened.reader].map((worker) => worker.terminate()));
   };

@@ -22,6 +22,8 @@ export interface StorageActors {
   readonly compactor: RpcPeer<CompactorHandlers>;
   readonly replicaLane: Channel;
   readonly replicaKeeper: Channel;
+  /** Own clients keep the node busy: it then takes no hints and no copies of others. */
+  readonly hasClientsWaiting: () => boolean;
 }
 
 export interface OpenedStore {
@@ -39,7 +41,7 @@ export async function openReplicaStore(
   workers: Workers,
   clock: Clock,
 ): Promise<OpenedStore> {
-  const { lane, compactor, replicaLane, replicaKeeper } = actors;
+  const { lane, compactor, replicaLane, replicaKeeper, hasClientsWaiting } = actors;
   const [laneEnd, readerOfLane] = workers.createChannel();
   const [compactorEnd, readerOfKeeper] = workers.createChannel();
   lane.notify('connectReader', { readerId, channel: laneEnd }, [laneEnd]);
@@ -56,7 +58,7 @@ export async function openReplicaStore(
       lane: gate.lane,
       keeper: connectReplicaKeeper(replicaKeeper),
       reader: connectReplicaReader(reader.channel),
-      isBusy: () => gate.isOverHalf,
+      isBusy: () => gate.isOverHalf || hasClientsWaiting(),
     });
     opened.resolve(store);
     return { store, identity, gate, reader };
