@@ -69,6 +69,8 @@ interface Machine {
   readonly name: NodeName;
   readonly skewMs: number;
   disk: ModelDisk;
+  /** Whom it was told to look for when it was started last. */
+  peers: readonly NodeName[];
   process: Process | undefined;
 }
 
@@ -163,7 +165,7 @@ export class SimCluster {
     // Clocks are seconds apart; one in a few clusters is hours ahead.
     const isWrong = this.machines.size === 1 && this.#hasWrongClock;
     const skewMs = this.random.below(4000) - 2000 + (isWrong ? 6 * hourMs : 0);
-    this.machines.set(name, { name, skewMs, disk: this.#newDisk(), process: undefined });
+    this.machines.set(name, { name, skewMs, disk: this.#newDisk(), peers, process: undefined });
     if (delayMs === 0) this.start(name, peers);
     else this.world.schedule(delayMs, () => this.start(name, peers));
   }
@@ -171,6 +173,7 @@ export class SimCluster {
   start(name: NodeName, peers: readonly NodeName[]): void {
     const machine = this.machines.get(name);
     if (!machine || machine.process) return;
+    machine.peers = peers;
     const store: ModelStore = new ModelStore(machine.disk, this.world, () => endpoint.isAlive, this.#plant.store);
     const endpoint: Endpoint = { name, store, handler: undefined, isAlive: true };
     store.onAbandoned = () => this.world.schedule(0, () => this.#startAsAnother(name, store, peers));

@@ -76,7 +76,10 @@ class Scenario {
       if (random.below(6) > 0) continue;
       world.schedule(random.below(10 * secondMs), () => {
         cluster.crash(name);
-        world.schedule(random.below(3 * secondMs), () => cluster.start(name, seeds));
+        // Wiped meanwhile, it would found a cluster anew where it was told of nobody.
+        world.schedule(random.below(3 * secondMs), () =>
+          cluster.start(name, cluster.machines.get(name)?.peers ?? seeds),
+        );
       });
     }
   }
