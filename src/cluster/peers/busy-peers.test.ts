@@ -253,3 +253,10 @@ test('nodes that gossip finds dead are not waited for, and tried all the same', 
   await settled(world, a.peers.request('b', hello(), secondMs));
   assert.equal(a.peers.counters.control.requestsUnreachable, 1);
 });
+
+test('a node that does not serve yet says so, and not that it is busy: others stand in for it', async () => {
+  const { world, a, b } = await pair();
+  b.peers.onRequest = undefined;
+  const asked = a.peers.request('b', { kind: 'write', body: text('!') }, secondMs);
+  await settled(world, assert.rejects(asked, rejectsWith('PEER_STARTING')));
+});

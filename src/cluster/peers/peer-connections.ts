@@ -197,7 +197,7 @@ export class PeerConnections implements PeerLinks {
   }
 
   async #serve(from: NodeName, frame: ReceivedFrame, work: PeerWork): Promise<PeerFrame> {
-    if (!this.onRequest) throw new TimbalaError('PEER_BUSY', 'the node is starting');
+    if (!this.onRequest) throw new TimbalaError('PEER_STARTING', 'the node is starting');
     return this.onRequest(from, frame, work);
   }
 }

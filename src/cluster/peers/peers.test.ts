@@ -70,7 +70,7 @@ suite('requests', () => {
     };
     await assert.rejects(ask(hello()), { code: 'PEER_FAILED', message: 'PEER_FAILED: odd' });
     b.peers.onRequest = undefined;
-    await assert.rejects(ask(hello()), rejectsWith('PEER_BUSY'));
+    await assert.rejects(ask(hello()), rejectsWith('PEER_STARTING'));
   });
 
   test('time out when the answer is late, and the late answer is no other one’s', async () => {

@@ -8,7 +8,7 @@ import type { Liveness } from '../status.ts';
 /** Doubles with each failure in a row up to this many times. */
 const doublingsMax = 4;
 /** What passes by itself soon: the owner has answered, and only for now has not done what it was asked. */
-const passingCodes = ['PEER_BUSY', 'STORE_BUSY', 'PEER_CHANGED', 'PEER_DROPPED', 'PEER_REPLAYING'];
+const passingCodes = ['PEER_BUSY', 'STORE_BUSY', 'PEER_CHANGED', 'PEER_DROPPED', 'PEER_REPLAYING', 'PEER_STARTING'];
 /** Then it is asked again after so much less than after silence. */
 const passingShare = 20;
 
