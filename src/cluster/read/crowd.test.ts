@@ -4,36 +4,19 @@ import { test } from 'node:test';
 import { ByteReader, ByteWriter, mib, secondMs } from '../../base/index.ts';
 import { SimNetwork } from '../../../sim/network.ts';
 import { SimWorld } from '../../../sim/world.ts';
-import type { PeerFrame, PeerWork } from '../contracts.ts';
-import type { Exchange, Question } from '../exchange.ts';
+import type { PeerFrame } from '../contracts.ts';
+import type { Question } from '../exchange.ts';
 import { pass, settled, simulatedNode } from '../peers/test-peers.ts';
-import type { NodeState } from '../state.ts';
-import { defaultClusterTiming } from '../timing.ts';
-import { noReads } from './counters.ts';
-import { type ReadPiece, readMoreQuestion, readQuestion, ReadServer } from './serve.ts';
-
-type Handler = (asked: { from: string; body: unknown; work: PeerWork }) => Promise<{ body: unknown }>;
+import { type ReadPiece, readMoreQuestion, readQuestion } from './serve.ts';
+import { detachedReadServer } from './test-read-server.ts';
 
 /** A node at `s` that serves reads of so many frames, as the exchange would let it. */
 async function server(world: SimWorld, network: SimNetwork, framesCount: number) {
   const node = await simulatedNode(world, network.at('s'), 's');
-  const answers = new Map<string, { question: Question<unknown, unknown>; handler: Handler }>();
-  const exchange = {
-    answer: (question: Question<unknown, unknown>, handler: Handler) =>
-      answers.set(question.topic, { question, handler }),
-  };
-  const state = { name: 's', epoch: 1, clock: world.clock, refuseDropped: () => undefined };
   async function* frames(): AsyncGenerator<Uint8Array> {
     for (let i = 0; i < framesCount; i++) yield new Uint8Array(1000);
   }
-  const counters = noReads();
-  void new ReadServer(
-    state as unknown as NodeState,
-    exchange as unknown as Exchange,
-    defaultClusterTiming,
-    counters,
-    frames,
-  );
+  const { answers, counters } = detachedReadServer(world.clock, frames);
   node.peers.onRequest = async (from, { kind, body }, work): Promise<PeerFrame> => {
     const reader = new ByteReader(body);
     const answer = answers.get(reader.string());

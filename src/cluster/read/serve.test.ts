@@ -3,41 +3,22 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SimClock } from '../../../sim/clock.ts';
 import { TimbalaError } from '../../base/index.ts';
-import type { Exchange } from '../exchange.ts';
-import type { NodeState } from '../state.ts';
 import { defaultClusterTiming } from '../timing.ts';
-import { noReads } from './counters.ts';
-import { type ReadPiece, ReadServer } from './serve.ts';
-
-type Handler = (asked: { from: string; body: unknown; work: { signal: AbortSignal } }) => Promise<{ body: ReadPiece }>;
+import type { ReadOwn, ReadPiece } from './serve.ts';
+import { detachedReadServer } from './test-read-server.ts';
 
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-function serverOf(frames: (...own: [unknown, unknown, AbortSignal]) => AsyncIterable<Uint8Array>) {
+function serverOf(frames: ReadOwn) {
   const clock = new SimClock(0);
-  const handlers = new Map<string, Handler>();
-  const exchange = { answer: ({ topic }: { topic: string }, handler: Handler) => handlers.set(topic, handler) };
   const dropped: number[] = [];
-  const state = {
-    name: 'n',
-    epoch: 7,
-    clock,
-    refuseDropped: () => {
-      if (dropped.length > 0) throw new TimbalaError('PEER_DROPPED', 'gone');
-    },
-  };
-  const counters = noReads();
-  void new ReadServer(
-    state as unknown as NodeState,
-    exchange as unknown as Exchange,
-    defaultClusterTiming,
-    counters,
-    frames,
-  );
+  const { answers, counters } = detachedReadServer(clock, frames, () => {
+    if (dropped.length > 0) throw new TimbalaError('PEER_DROPPED', 'gone');
+  });
   const ask = async (topic: string, body: unknown, from = 'a', signal = new AbortController().signal) => {
-    const handler = handlers.get(topic);
-    assert(handler);
-    return (await handler({ from, body, work: { signal } })).body;
+    const answer = answers.get(topic);
+    assert(answer);
+    return (await answer.handler({ from, body, work: { signal } })).body as ReadPiece;
   };
   return {
     clock,

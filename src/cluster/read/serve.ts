@@ -55,7 +55,7 @@ const readsMax = 64;
 const waitingMax = 1000;
 const noFrame = new Uint8Array(0);
 
-type ReadOwn = (
+export type ReadOwn = (
   selection: Selection,
   segments: readonly ReadSegment[],
   signal: AbortSignal,
