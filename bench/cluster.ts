@@ -2,6 +2,7 @@
 // CPU-second over all processes, and the ten queries of Q1 asked of one of the three.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'undici';
 import { dayMs, secondMs } from '../src/base/index.ts';
 import { LocalCluster } from '../test/support/local-cluster.ts';
@@ -21,11 +22,15 @@ const scrapeIntervalMs = 15 * secondMs;
 const quietTimeoutMs = 60 * secondMs;
 /** Gossip and the record's exchange go on when nothing else does: some 3 % of a core. */
 const quietCoreShare = 0.08;
+/** What a look at the nodes' marks costs must not count. */
+const comparedPollMs = secondMs;
 
 /** One store under test: a node alone, or the nodes of a cluster. */
 interface Store {
   readonly processes: readonly ServerProcess[];
   readonly urls: readonly string[];
+  /** Whether all copies that are due were compared. */
+  readonly isCompared: () => Promise<boolean>;
 }
 
 export const clusterName = 'three nodes';
@@ -33,12 +38,17 @@ export const aloneName = 'one node';
 
 const stores: Readonly<Record<string, (directory: string) => Promise<Store>>> = {
   async [clusterName](directory) {
-    const { nodes } = await LocalCluster.start({ directory, nodesCount });
-    return { processes: nodes.map(({ process }) => process), urls: nodes.map(({ url }) => url) };
+    const cluster = await LocalCluster.start({ directory, nodesCount });
+    const { nodes } = cluster;
+    return {
+      processes: nodes.map(({ process }) => process),
+      urls: nodes.map(({ url }) => url),
+      isCompared: () => cluster.until(0, (statuses) => statuses.every(({ marks }) => marks.dueCount === 0)),
+    };
   },
   async [aloneName](directory) {
     const node = await startTimbala({ directory });
-    return { processes: [node], urls: [node.url] };
+    return { processes: [node], urls: [node.url], isCompared: () => Promise.resolve(true) };
   },
 };
 
@@ -46,7 +56,9 @@ const sum = (values: readonly number[]): number => values.reduce((total, value) 
 const cpuSeconds = ({ processes }: Store): number => sum(processes.map((process) => process.cpuSeconds()));
 const residentBytes = ({ processes }: Store): number => sum(processes.map((process) => process.memory().residentBytes));
 
-async function quiet({ processes }: Store): Promise<void> {
+async function quiet({ processes, isCompared }: Store): Promise<void> {
+  const deadlineMs = performance.now() + quietTimeoutMs;
+  while (!(await isCompared()) && performance.now() < deadlineMs) await sleep(comparedPollMs);
   await Promise.all(processes.map((process) => process.quiet(quietTimeoutMs, quietCoreShare)));
 }
 

@@ -63,6 +63,8 @@ export const simTiming: Partial<ClusterTiming> = {
   leaseMs: 3000,
   dropIntervalMs: 900,
   windowGraceMs: 5000,
+  lateWritePauseMs: 200,
+  lateWritePauseMsMax: 1500,
 };
 
 interface Machine {

@@ -40,6 +40,10 @@ export const defaultClusterTiming = {
   auditPeriodMs: dayMs,
   /** An open window is compared only this long after its end: until then it would never be found equal. */
   windowGraceMs: 5 * minuteMs,
+  /** A window that is written after that is compared when nothing has come for so long… */
+  lateWritePauseMs: 5 * secondMs,
+  /** …or after this time, where that does not happen. */
+  lateWritePauseMsMax: minuteMs,
 };
 
 export type ClusterTiming = typeof defaultClusterTiming;

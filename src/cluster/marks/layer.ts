@@ -66,6 +66,8 @@ export class MarkLayer {
   sinces = new Float64Array(8);
   count = 0;
   shape = 0;
+  /** Position in the table's history at which a client's samples came last. */
+  writtenAt = 0;
   #told: ToldLayer | undefined;
 
   constructor(windowStartMs: number | undefined) {

@@ -26,6 +26,15 @@ export interface ScopedMark extends Mark {
   readonly scope: Scope;
 }
 
+/** A layer without its marks. */
+export interface LayerSummary {
+  /** Undefined: marks of whole partitions. */
+  readonly windowStartMs: number | undefined;
+  readonly marksCount: number;
+  readonly shape: number;
+  readonly writtenAt: number;
+}
+
 const marksCodec = struct({ viewHash: text, layers: list(layerCodec) });
 
 export class MarksTable {
@@ -91,6 +100,7 @@ export class MarksTable {
       if (number !== windowNumber) {
         windowNumber = number;
         layer = this.#layerFor(number * windowMs);
+        if (layer) layer.writtenAt = version;
       }
       const partition = pair - number * partitionsMax;
       // While a window is open nearly all of its marks are there and list nobody: two accesses to memory, not six.
@@ -212,10 +222,10 @@ export class MarksTable {
   }
 
   /** Layers that have marks: of whole partitions first (undefined), then by window. */
-  layers(): { readonly windowStartMs: number | undefined; readonly marksCount: number; readonly shape: number }[] {
+  layers(): LayerSummary[] {
     const layers = [...this.#layers()].filter(({ count }) => count > 0);
     return layers
-      .map(({ windowStartMs, count, shape }) => ({ windowStartMs, marksCount: count, shape }))
+      .map(({ windowStartMs, count, shape, writtenAt }) => ({ windowStartMs, marksCount: count, shape, writtenAt }))
       .sort((a, b) => (a.windowStartMs ?? Number.NEGATIVE_INFINITY) - (b.windowStartMs ?? Number.NEGATIVE_INFINITY));
   }
 

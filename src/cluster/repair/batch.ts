@@ -4,6 +4,7 @@ import { digestsMax, type NodeName, type Scope, windowMs } from '../contracts.ts
 import type { Mark, ScopedMark } from '../marks/index.ts';
 import type { View } from '../view.ts';
 import { HintPauses } from './hint-pauses.ts';
+import { LateWrites } from './late-writes.ts';
 import type { Leases } from './leases.ts';
 import type { RepairContext } from './session.ts';
 
@@ -50,6 +51,7 @@ export class BatchPicker {
   #passPosition = 0;
   readonly #idle = new Map<number, Idle>();
   readonly #pauses: HintPauses;
+  readonly #lateWrites: LateWrites;
 
   /** `mayAsk`: whether an owner may be asked now, or answers something else, or rests. */
   constructor(context: RepairContext, leases: Leases, mayAsk: (owner: NodeName) => boolean) {
@@ -57,6 +59,7 @@ export class BatchPicker {
     this.#leases = leases;
     this.#mayAsk = mayAsk;
     this.#pauses = new HintPauses(context.state.clock, context.timing.hintPauseMs);
+    this.#lateWrites = new LateWrites(context.state.clock, context.timing);
   }
 
   hurry(scope: Scope): void {
@@ -101,6 +104,7 @@ export class BatchPicker {
   #nextInTurn(sizeMax: number): ScopedMark[] {
     const { marks, unsettledSince, view } = this.#context.state;
     const layers = marks.layers();
+    this.#lateWrites.look(layers);
     const from = Math.max(
       0,
       layers.findIndex(({ windowStartMs }) => windowStartMs === this.#windowStartMs),
@@ -112,6 +116,8 @@ export class BatchPicker {
       const { windowStartMs, shape } = layer;
       const first = step === 0 ? this.#partition : 0;
       if (this.#isIdle(windowStartMs, shape, unsettledSince)) continue;
+      const isResting = this.#isResting(windowStartMs);
+      if (isResting && unsettledSince < 0) continue;
       const batch: ScopedMark[] = [];
       let isDone = true;
       let dueCount = 0;
@@ -125,6 +131,7 @@ export class BatchPicker {
         }
         if (!isDue(this.#context, mark.scope, mark, unsettledSince)) continue;
         dueCount++;
+        if (isResting && mark.since > unsettledSince) continue;
         // What is due in an open window is a hint, unless a loss is not healed before.
         const hintsOfMs = mark.since > unsettledSince ? openMs : undefined;
         if (hintsOfMs !== undefined && this.#pauses.rests(hintsOfMs, mark)) continue;
@@ -139,6 +146,7 @@ export class BatchPicker {
           this.#idle.set(windowStartMs, { shape, view, unsettledSince });
         }
         if (openMs !== undefined) this.#pauses.passed(openMs, this.#passPosition);
+        else if (windowStartMs !== undefined && !isResting) this.#lateWrites.passed(windowStartMs);
       }
       if (batch.length > 0) return batch;
     }
@@ -154,6 +162,11 @@ export class BatchPicker {
 
   #isOpen(windowStartMs: number | undefined): boolean {
     return isOpen(this.#context, windowStartMs);
+  }
+
+  /** Has ended, and is written all the same. In open windows only hints are worked on, which have pauses of their own. */
+  #isResting(windowStartMs: number | undefined): boolean {
+    return windowStartMs !== undefined && !this.#isOpen(windowStartMs) && this.#lateWrites.rests(windowStartMs);
   }
 
   /**

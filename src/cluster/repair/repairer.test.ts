@@ -216,6 +216,34 @@ test('what a query found short is compared before the rest', async () => {
   a.repairer.stop();
 });
 
+test('a window that is written after its end is compared when nothing comes any more, or once in so long', async () => {
+  const pauses = { lateWritePauseMs: 5 * secondMs, lateWritePauseMsMax: minuteMs };
+  const owners = await TestOwners.start(['a', 'b', 'c'], { ...timing, ...pauses });
+  const a = owners.get('a');
+  const backfill = samplesOf(owners).slice(0, seriesCount);
+  a.hold(backfill);
+  a.repairer.start();
+  /** Writes once a second, and gives how often b was asked in each of these seconds. */
+  const writeFor = async (seconds: number): Promise<number[]> => {
+    const asked: number[] = [];
+    for (let second = 0; second < seconds; second++) {
+      const before = a.askedCount('check');
+      a.mark(backfill);
+      await owners.world.runSettledUntil(() => false, secondMs);
+      asked.push(a.askedCount('check') - before);
+    }
+    return asked;
+  };
+  assert.deepEqual(await writeFor(55), Array(55).fill(0));
+  assert.equal(a.repairer.dueCount(), partitionsCount, 'they are due all the same');
+  const duringNextMinute = await writeFor(60);
+  assert.equal(duringNextMinute.filter((count) => count > 0).length, 1, 'once a minute, whatever comes');
+  await owners.world.runSettledUntil(() => false, 4 * secondMs);
+  assert.equal(a.state.marks.count, partitionsCount);
+  assert.ok(await owners.world.runSettledUntil(() => a.state.marks.count === 0, 2 * secondMs));
+  a.repairer.stop();
+});
+
 test('a new owner that has what was written since it came is sent the rest whole, others what differs', async () => {
   const owners = await TestOwners.start(['a', 'b', 'c'], timing);
   const [a, b, c] = [owners.get('a'), owners.get('b'), owners.get('c')];
