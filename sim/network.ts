@@ -1,6 +1,6 @@
 // The network of a simulated world: machines with one address each, datagrams that are delayed, lost, doubled and thereby
 // reordered, and streams that keep order and wait while their link is cut. Machines may be down, links cut, one way or both.
-import { present, TimbalaError } from '../src/base/index.ts';
+import { discard, present, TimbalaError } from '../src/base/index.ts';
 import type {
   DatagramHandlers,
   DatagramSocket,
@@ -212,6 +212,12 @@ class StreamEnd implements NetworkStream {
 
   write(bytes: Uint8Array): void {
     if (!this.#isClosed) this.#carry((peer) => peer.#receive(bytes));
+  }
+
+  /** Whoever gave them finds them gone. */
+  give(bytes: Uint8Array<ArrayBuffer>): void {
+    this.write(bytes.slice());
+    discard(bytes);
   }
 
   close(): void {

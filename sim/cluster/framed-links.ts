@@ -129,6 +129,7 @@ function definitionsOf(store: ModelStore): Pick<LocalStore, 'definitionsOf' | 'r
 function whileAlive(network: Network, endpoint: Endpoint): Network {
   const mutedStream = (stream: NetworkStream): NetworkStream => ({
     write: (bytes) => endpoint.isAlive && stream.write(bytes),
+    give: (bytes) => endpoint.isAlive && stream.give(bytes),
     close: () => endpoint.isAlive && stream.close(),
     unsentBytes: 0,
     unsentWrites: 0,

@@ -1,4 +1,5 @@
 export { assert, present, unreachable } from './assert.ts';
+export { discard } from './buffers.ts';
 export { ByteReader, ByteWriter } from './bytes.ts';
 export { errorMessage, hasCode, TimbalaError } from './errors.ts';
 export { type Handlers, type MessageChannelLike, RpcPeer, Transferred } from './rpc.ts';

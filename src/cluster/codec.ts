@@ -101,7 +101,11 @@ export function struct<S extends { readonly [K in keyof S]: Codec<never> | Codec
     write: (writer, value) => {
       for (const [name, codec] of fields) codec.write(writer, value[name]);
     },
-    read: (reader) => Object.fromEntries(fields.map(([name, codec]) => [name, codec.read(reader)])) as Struct<S>,
+    read: (reader) => {
+      const value: { -readonly [K in keyof S]?: unknown } = {};
+      for (const [name, codec] of fields) value[name] = codec.read(reader);
+      return value as Struct<S>;
+    },
   };
 }
 

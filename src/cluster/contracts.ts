@@ -24,6 +24,9 @@ export const pairKey = (partition: number, windowStartMs: number): PairKey =>
   Math.floor(windowStartMs / windowMs) * partitionsMax + partition;
 export const windowStartOf = (timestampMs: number): number => Math.floor(timestampMs / windowMs) * windowMs;
 export const pairPartition = (pair: PairKey): number => pair - Math.floor(pair / partitionsMax) * partitionsMax;
+/** Whether a pair is of the window whose partition 0 is the pair `firstOfWindow`. */
+export const isOfWindow = (pair: PairKey, firstOfWindow: PairKey): boolean =>
+  pair >= firstOfWindow && pair < firstOfWindow + partitionsMax;
 export const pairWindowStartMs = (pair: PairKey): number => Math.floor(pair / partitionsMax) * windowMs;
 
 /** What is compared, pushed or pulled at once: one window of a partition, or (undefined) all its windows. */
@@ -94,7 +97,8 @@ export interface ReceivedSamples {
   readonly dictionary: number;
   readonly ownRefs: Uint32Array;
   readonly fingerprintSum: bigint;
-  readonly bytes: Uint8Array;
+  /** In a buffer of the message's own, which storage may take away while it appends, and which is freed with the answer. */
+  bytes: Uint8Array;
 }
 
 /** `written`: a client's, it marks its pairs, now and when the log is replayed. `copied`: moved between nodes. */
@@ -189,7 +193,8 @@ export interface LocalStore {
    * Appends and resolves when all of it is synced, what was there already included (a duplicate of a sample that is not yet
    * synced waits for that sync), with the pairs of all of it, each once. What a delete hides is left out. Throws
    * PEER_PAYLOAD where the bytes are damaged, PEER_DICTIONARY where references are unknown, of another dictionary, or miss
-   * the sum: the connection is then closed, and the next one begins with new definitions.
+   * the sum: the connection is then closed, and the next one begins with new definitions. `samples` may be appended again, but
+   * not after an error. The pairs are the caller's.
    */
   append(samples: ReceivedSamples, origin: SampleOrigin): Promise<Float64Array>;
   /** Definitions (reference, canonical labels, fingerprint) of own series, for a connection to send. */

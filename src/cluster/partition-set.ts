@@ -13,12 +13,15 @@ export class PartitionSet {
   }
 
   add(partition: number): void {
+    if (this.#has[partition] !== 1) this.#insert(partition);
+  }
+
+  #insert(partition: number): void {
     if (partition >= this.#has.length) {
       const grown = new Uint8Array(2 ** Math.ceil(Math.log2(partition + 1)));
       grown.set(this.#has);
       this.#has = grown;
     }
-    if (this.#has[partition] === 1) return;
     this.#has[partition] = 1;
     this.#size++;
   }

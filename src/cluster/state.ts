@@ -6,6 +6,7 @@ import {
   type LocalStore,
   type NodeName,
   type PairKey,
+  isOfWindow,
   pairPartition,
   type StoreId,
   windowMs,
@@ -170,7 +171,13 @@ export class NodeState {
   }
 
   noteCopied(pairs: ArrayLike<PairKey>): void {
-    for (let i = 0; i < pairs.length; i++) this.held.add(pairPartition(pairs[i] ?? 0));
+    // Mostly of one window, one after the other: to divide each would cost more than all the rest.
+    let firstOfWindow = Number.NaN;
+    for (let i = 0; i < pairs.length; i++) {
+      const pair = pairs[i] ?? 0;
+      if (!isOfWindow(pair, firstOfWindow)) firstOfWindow = pair - pairPartition(pair);
+      this.held.add(pair - firstOfWindow);
+    }
   }
 
   /** From now on what is held of the partition counts for nothing, and reads that were planned before are refused. */

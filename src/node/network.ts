@@ -5,7 +5,7 @@ import { lookup } from 'node:dns/promises';
 import { connect, createServer, isIP, isIPv6, type Server, type Socket as TcpSocket } from 'node:net';
 import { once } from 'node:events';
 import type { TLSSocket } from 'node:tls';
-import { errorMessage, TimbalaError } from '../base/index.ts';
+import { discard, errorMessage, TimbalaError } from '../base/index.ts';
 import type {
   DatagramHandlers,
   DatagramSocket,
@@ -127,6 +127,17 @@ class TcpStream implements NetworkStream {
   }
 
   write(bytes: Uint8Array): void {
+    this.#send(bytes, this.#onWritten);
+  }
+
+  give(bytes: Uint8Array<ArrayBuffer>): void {
+    this.#send(bytes, () => {
+      this.#onWritten();
+      discard(bytes);
+    });
+  }
+
+  #send(bytes: Uint8Array, onWritten: () => void): void {
     if (this.#isClosed) return;
     // What one turn of the event loop writes goes by one system call: for small messages that is most of their cost.
     if (this.#socket.writableCorked === 0) {
@@ -134,7 +145,7 @@ class TcpStream implements NetworkStream {
       process.nextTick(() => this.#socket.uncork());
     }
     this.#unsentWrites++;
-    this.#socket.write(bytes, this.#onWritten);
+    this.#socket.write(bytes, onWritten);
   }
 
   close(): void {

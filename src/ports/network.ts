@@ -35,9 +35,11 @@ export interface NetworkStream {
   certifies(host: string): boolean | undefined;
   /** Sends bytes, queued until the stream is open. They must not change afterwards. */
   write(bytes: Uint8Array): void;
+  /** As `write`; the bytes and their buffer are the stream's from now on, which frees them when they have left. */
+  give(bytes: Uint8Array<ArrayBuffer>): void;
   /** Bytes that were written and that the system has not taken: more and more, where the other side does not read. */
   readonly unsentBytes: number;
-  /** The same in calls of `write`, each of which takes memory of its own while it waits. */
+  /** The same in calls of `write` and `give`, each of which takes memory of its own while it waits. */
   readonly unsentWrites: number;
   /** Sends what was written, as far as it is taken soon, then ends both directions; no handler is called any more. */
   close(): void;

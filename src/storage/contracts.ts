@@ -221,7 +221,8 @@ export interface SamplesFromPeer {
   readonly samplesCount: number;
   readonly ownRefs: Uint32Array;
   readonly fingerprintSum: bigint;
-  readonly bytes: Uint8Array;
+  /** Lent to the lane's thread while it appends, and gone where that fails. */
+  bytes: Uint8Array;
 }
 
 /** Series that another node defined: its references, the lane's, and what the lane's mean. */

@@ -97,3 +97,42 @@ test(
     }
   },
 );
+
+test('what a peer sent goes to the lane and comes back, to be appended again; where it fails it is gone', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'timbala-threads-'));
+  try {
+    const { store, kill } = await open(directory);
+    await store.ready();
+    const decoded = await store.decode(body([{ series: 3, timestampMs: nowMs, bits: 7n }]));
+    const { samplesCount, dictionary, seriesRefs, fingerprintSum, bytes } = await decoded.payloadFor(
+      new Set(decoded.partitions),
+    );
+    decoded.release();
+    const registered = await store.register(await store.definitionsOf(dictionary, seriesRefs));
+    // The sender's references are this store's own.
+    const ownRefs = new Uint32Array(new SharedArrayBuffer(4 * (Math.max(...registered.senderRefs) + 1)));
+    for (const [at, ref] of registered.senderRefs.entries()) ownRefs[ref] = registered.ownRefs[at] ?? 0;
+    // As it comes: in the middle of its message.
+    const message = new Uint8Array(bytes.length + 9);
+    message.set(bytes, 5);
+    const samples = {
+      samplesCount,
+      dictionary: registered.dictionary,
+      ownRefs,
+      fingerprintSum,
+      bytes: message.subarray(5, 5 + bytes.length),
+    };
+    for (let times = 0; times < 3; times++) {
+      const appending = store.append(samples, 'written');
+      assert.equal(message.length, 0, 'it is not copied');
+      assert.equal((await appending).length, 1);
+      assert.deepEqual(samples.bytes, bytes);
+    }
+    const damaged = { ...samples, samplesCount: samplesCount + 1 };
+    await assert.rejects(store.append(damaged, 'written'), /PEER_PAYLOAD/);
+    assert.equal(damaged.bytes.length, 0);
+    await kill();
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+});

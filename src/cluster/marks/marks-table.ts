@@ -7,7 +7,7 @@
 // - Every mark has a version; a confirmation counts only for the version for which it was asked.
 // - In memory: layers of at most `windowsMax` windows; the oldest gives way, its marks becoming marks of whole partitions.
 import { decode, encode, list, struct, text } from '../codec.ts';
-import { type PairKey, partitionsMax, type Scope, windowMs } from '../contracts.ts';
+import { isOfWindow, type PairKey, pairPartition, pairWindowStartMs, type Scope, windowMs } from '../contracts.ts';
 import type { OwnerToken } from '../decisions.ts';
 import { MarkLayer, nobodyListed, notMarked, OwnerLists, type ToldLayer } from './layer.ts';
 import { layerCodec, packLayer, unpackLayer } from './told.ts';
@@ -92,17 +92,16 @@ export class MarksTable {
   /** A client's samples came to these pairs, each named once or more. */
   markWritten(pairs: ArrayLike<PairKey>): void {
     const version = ++this.#history;
-    let windowNumber = Number.NaN;
+    let firstOfWindow = Number.NaN;
     let layer: MarkLayer | undefined;
     for (let i = 0; i < pairs.length; i++) {
       const pair = pairs[i] ?? 0;
-      const number = Math.floor(pair / partitionsMax);
-      if (number !== windowNumber) {
-        windowNumber = number;
-        layer = this.#layerFor(number * windowMs);
+      if (!isOfWindow(pair, firstOfWindow)) {
+        firstOfWindow = pair - pairPartition(pair);
+        layer = this.#layerFor(pairWindowStartMs(pair));
         if (layer) layer.writtenAt = version;
       }
-      const partition = pair - number * partitionsMax;
+      const partition = pair - firstOfWindow;
       // While a window is open nearly all of its marks are there and list nobody: two accesses to memory, not six.
       if (layer?.lists[partition] === nobodyListed) layer.versions[partition] = version;
       else if (layer) this.#mark(layer, partition, version);

@@ -1,6 +1,6 @@
 // The answering half of a connection: requests of the other side, from their arrival until the answer is on its way. What is
 // in hand is bounded, and given up when nobody waits for it any more.
-import { errorMessage, TimbalaError } from '../../base/index.ts';
+import { discard, errorMessage, TimbalaError } from '../../base/index.ts';
 import type { Clock, Log, Timer } from '../../ports/index.ts';
 import {
   controlFrame,
@@ -188,6 +188,8 @@ export class Answering {
     } catch (error) {
       this.#fail(work, error);
     }
+    // Handlers keep nothing of a request.
+    if (request.samples) discard(request.samples.bytes);
     this.#workingCount--;
     this.begin();
   }

@@ -198,7 +198,7 @@ export class PeerConnection implements StreamHandlers {
     const counters = countersOf(connectionClass);
     const limits = limitsOf(connectionClass);
     const window = new ReceiveWindow(limits.windowBytes);
-    const write = (frame: Uint8Array): void => this.#write(frame);
+    const write = (frame: Uint8Array<ArrayBuffer>): void => this.#write(frame);
     const creditBytesMax = classLimits[connectionClass].windowBytes;
     const outbox = new Outbox({ clock, store, counters, write, creditBytesMax, takeGrant: () => window.takeGrant() });
     const traffic: Traffic = { connectionClass, limits, counters, outbox, window, write };
@@ -222,14 +222,15 @@ export class PeerConnection implements StreamHandlers {
     return { traffic, asking, answering };
   }
 
-  #write(frame: Uint8Array): void {
+  /** The frame is gone afterwards. */
+  #write(frame: Uint8Array<ArrayBuffer>): void {
     this.#hasSentSinceBeat = true;
     if (this.#halves) {
       const { counters } = this.#halves.traffic;
       counters.framesSent++;
       counters.bytesSent += frame.length;
     }
-    this.#stream?.write(frame);
+    this.#stream?.give(frame);
     const { unsentBytes = 0, unsentWrites = 0 } = this.#stream ?? {};
     if (unsentBytes > unsentBytesMax || unsentWrites > unsentFramesMax) {
       const text = `${unsentWrites} frames of ${unsentBytes} bytes wait to be read`;

@@ -29,7 +29,7 @@ export interface OutboxOptions {
   readonly clock: Clock;
   readonly store: Pick<LocalStore, 'definitionsOf'>;
   readonly counters: PeerCounters;
-  /** Writes a frame to the stream; credit to be given back is added there. */
+  /** Gives a frame to the stream; credit to be given back is added there. */
   readonly write: (frame: Uint8Array<ArrayBuffer>) => void;
   /** What is granted beyond it is not used: a window of ours is enough, whatever the other side says that it takes. */
   readonly creditBytesMax: number;

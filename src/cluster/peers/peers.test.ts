@@ -1,7 +1,7 @@
 // Peer connections in virtual time: requests and answers, dictionaries, credit, deadlines, loss, openings.
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { hasCode, mib, secondMs, TimbalaError } from '../../base/index.ts';
+import { hasCode, mib, present, secondMs, TimbalaError } from '../../base/index.ts';
 import { SimNetwork } from '../../../sim/network.ts';
 import { SimWorld } from '../../../sim/world.ts';
 import type { Network } from '../../ports/index.ts';
@@ -130,7 +130,8 @@ suite('series dictionaries', () => {
     assert.equal(textOf((await ask(write(a, 'up', 'down'))).body), 'w: up down');
     assert.equal(textOf((await ask(write(a, 'down', 'left', 'left'))).body), 'w: down left left');
     assert.equal(a.store.definitionsCount, 3);
-    assert.equal(b.requests[1]?.samples?.bytes.length, 12);
+    const { samplesCount, bytes } = present(b.requests[1]?.samples, 'samples');
+    assert.deepEqual([samplesCount, bytes.length], [3, 0], 'their memory is freed with the answer');
     // Another class is another connection.
     await ask({ ...write(a, 'up'), kind: 'copy' });
     assert.equal(a.store.definitionsCount, 4);
@@ -470,6 +471,7 @@ suite('openings', () => {
           onStream(
             {
               write: (bytes) => stream.write(bytes),
+              give: (bytes) => stream.give(bytes),
               close: () => stream.close(),
               abort: () => stream.abort(),
               unsentBytes: 0,

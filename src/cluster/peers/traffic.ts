@@ -12,8 +12,8 @@ export interface Traffic {
   readonly counters: PeerCounters;
   readonly outbox: Outbox;
   readonly window: ReceiveWindow;
-  /** Sends a frame at once: for what needs no credit. */
-  readonly write: (frame: Uint8Array) => void;
+  /** Sends a frame at once, which is gone afterwards: for what needs no credit. */
+  readonly write: (frame: Uint8Array<ArrayBuffer>) => void;
 }
 
 /** Answers up to this size go at once and need no credit: the requests that they answer bound them. */

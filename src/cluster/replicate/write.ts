@@ -4,7 +4,7 @@
 //
 // Partitions with the same owners form a group, which is what is counted: a request over thousands of partitions has a
 // handful. A retry after an error is harmless, so whatever is in doubt is an error.
-import { errorMessage, hasCode, TimbalaError } from '../../base/index.ts';
+import { discard, errorMessage, hasCode, TimbalaError } from '../../base/index.ts';
 import type { Timer } from '../../ports/index.ts';
 import { type DecodedWrite, type NodeName, pairPartition, type SamplesPayload, type StoreId } from '../contracts.ts';
 import type { Exchange, Question } from '../exchange.ts';
@@ -72,6 +72,7 @@ export class Writer {
       const pairs = await append();
       state.noteWritten(pairs);
       const lost = state.unkept(partitionsOf(pairs), dropsCount);
+      discard(pairs);
       if (lost.length === 0) return;
       await state.dropsEnded(lost);
     }

@@ -35,10 +35,10 @@ type LaneMethods = {
   readonly release: (argument: { readonly writeId: number }) => void;
   readonly register: (definitions: Uint8Array) => RegisteredSeries;
   readonly definitionsOf: (argument: { readonly dictionary: number; readonly refs: Uint32Array }) => Uint8Array;
-  readonly appendReceived: (argument: {
-    readonly samples: SamplesFromPeer;
-    readonly origin: SampleOrigin;
-  }) => AppendedPairs;
+  readonly appendReceived: (argument: { readonly samples: SamplesFromPeer; readonly origin: SampleOrigin }) => {
+    readonly appended: AppendedPairs;
+    readonly back: Uint8Array;
+  };
   readonly abandonStore: (argument: { readonly code: string; readonly reason: string }) => void;
   readonly dropPartitions: (partitions: Uint16Array) => void;
   readonly saveState: (argument: { readonly name: string; readonly bytes: Uint8Array }) => void;
@@ -98,7 +98,11 @@ export function serveReplicaLane(channel: Channel, lane: ReplicaLane): () => Pro
     release: ({ writeId }) => lane.release(writeId),
     register: (definitions) => lane.register(definitions),
     definitionsOf: ({ dictionary, refs }) => lane.definitionsOf(dictionary, refs),
-    appendReceived: async ({ samples, origin }) => transferPairs(await lane.appendReceived(samples, origin)),
+    appendReceived: async ({ samples, origin }) => {
+      const appended = await lane.appendReceived(samples, origin);
+      const { bytes: back } = samples;
+      return new Transferred({ appended, back }, [appended.pairs.buffer, back.buffer]);
+    },
     abandonStore: ({ code, reason }) => lane.abandonStore(code, reason),
     dropPartitions: (partitions) => lane.dropPartitions(partitions),
     saveState: ({ name, bytes }) => lane.saveState(name, bytes),
@@ -130,7 +134,14 @@ export function connectReplicaLane(channel: Channel, marks: () => Promise<Uint8A
     release: (writeId) => peer.notify('release', { writeId }),
     register: (definitions) => peer.call('register', definitions),
     definitionsOf: (dictionary, refs) => peer.call('definitionsOf', { dictionary, refs }),
-    appendReceived: (samples, origin) => peer.call('appendReceived', { samples, origin }),
+    appendReceived: async (samples, origin) => {
+      const { bytes } = samples;
+      // Not copied: they go to the lane and come back.
+      const transfer = bytes.buffer instanceof ArrayBuffer ? [bytes.buffer] : [];
+      const { appended, back } = await peer.call('appendReceived', { samples, origin }, transfer);
+      samples.bytes = back;
+      return appended;
+    },
     abandonStore: (code, reason) => peer.call('abandonStore', { code, reason }),
     dropPartitions: (partitions) => peer.call('dropPartitions', partitions),
     saveState: (name, bytes) => peer.call('saveState', { name, bytes }),
