@@ -22,8 +22,9 @@ export function isDue(
   { partition, windowStartMs }: Scope,
   { since }: Mark,
   unsettledSince = context.state.unsettledSince,
+  isWindowOpen = isOpen(context, windowStartMs),
 ): boolean {
-  return since <= unsettledSince || !isOpen(context, windowStartMs) || !context.state.isOwner(partition);
+  return since <= unsettledSince || !isWindowOpen || !context.state.isOwner(partition);
 }
 
 const urgentMax = 4096;
@@ -73,7 +74,7 @@ export class BatchPicker {
       if (!this.#isOpen(windowStartMs)) count += marksCount;
       else if (!this.#isIdle(windowStartMs, shape, unsettledSince)) {
         for (const mark of marks.marksIn(windowStartMs))
-          if (isDue(this.#context, mark.scope, mark, unsettledSince)) count++;
+          if (isDue(this.#context, mark.scope, mark, unsettledSince, true)) count++;
       }
     }
     return count;
@@ -121,7 +122,8 @@ export class BatchPicker {
       const batch: ScopedMark[] = [];
       let isDone = true;
       let dueCount = 0;
-      const openMs = this.#isOpen(windowStartMs) ? windowStartMs : undefined;
+      const isWindowOpen = this.#isOpen(windowStartMs);
+      const openMs = isWindowOpen ? windowStartMs : undefined;
       if (first === 0) this.#passPosition = marks.history;
       const full = Math.min(windowStartMs === undefined ? partitionsOfBatchMax : digestsMax, sizeMax);
       for (const mark of marks.marksIn(windowStartMs, first)) {
@@ -129,7 +131,7 @@ export class BatchPicker {
           [this.#windowStartMs, this.#partition, isDone] = [windowStartMs, mark.scope.partition, false];
           break;
         }
-        if (!isDue(this.#context, mark.scope, mark, unsettledSince)) continue;
+        if (!isDue(this.#context, mark.scope, mark, unsettledSince, isWindowOpen)) continue;
         dueCount++;
         if (isResting && mark.since > unsettledSince) continue;
         // What is due in an open window is a hint, unless a loss is not healed before.
