@@ -115,7 +115,8 @@ export class ModelStore implements LocalStore {
   /** In order of arrival; synced from the front. */
   #pending: Pending[] = [];
   #syncDueMs = 0;
-  #deletes: readonly DeleteRequest[] = [];
+  readonly #deletes = new Map<string, DeleteRequest>();
+  #horizonMs = Number.NEGATIVE_INFINITY;
   /** Another one after every start: references mean something else then. */
   readonly dictionary: number;
   #groupOf: Uint16Array = Uint16Array.from({ length: partitionsCount }, (_, partition) => partition);
@@ -305,7 +306,7 @@ export class ModelStore implements LocalStore {
   // Reading
 
   #isDeleted({ series, timestampMs }: Sample): boolean {
-    return this.#deletes.some(
+    return [...this.#deletes.values()].some(
       ({ matchers, fromMs, toMs }) => timestampMs >= fromMs && timestampMs <= toMs && matchers.includes(series),
     );
   }
@@ -401,8 +402,11 @@ export class ModelStore implements LocalStore {
     await this.#after(this.#world.random.below(dropMsMax), () => {});
   }
 
-  async dropBefore(horizonMs: number): Promise<void> {
+  async dropBefore(horizonMs: number, deletes: readonly DeleteRequest[]): Promise<void> {
+    this.#horizonMs = horizonMs;
     this.#forget(({ timestampMs }) => windowStartOf(timestampMs) + windowMs <= horizonMs);
+    for (const { id, toMs } of this.#deletes.values()) if (toMs < horizonMs) this.#deletes.delete(id);
+    await this.applyDeletes(deletes);
   }
 
   #forget(isForgotten: (sample: Sample) => boolean): void {
@@ -414,7 +418,7 @@ export class ModelStore implements LocalStore {
   }
 
   async applyDeletes(deletes: readonly DeleteRequest[]): Promise<void> {
-    this.#deletes = deletes;
+    for (const request of deletes) if (request.toMs >= this.#horizonMs) this.#deletes.set(request.id, request);
     if (this.#bugs.forgetsDeletes) this.#forget((sample) => this.#isDeleted(sample));
   }
 

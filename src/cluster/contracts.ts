@@ -218,9 +218,15 @@ export interface LocalStore {
    * between may go too, those that arrive afterwards stay.
    */
   dropPartition(partition: number): Promise<void>;
-  /** Drops what lies before. Of several calls the last counts: what is left of what an earlier one hid is there again. */
-  dropBefore(horizonMs: number): Promise<void>;
-  /** From now on, and after every restart, hides what these deletes match. All that are in force, not only new ones. */
+  /**
+   * Drops what lies before. Of several calls the last counts: what is left of what an earlier one hid is there again, but for what
+   * `deletes` match, which are all that are in force.
+   */
+  dropBefore(horizonMs: number, deletes: readonly DeleteRequest[]): Promise<void>;
+  /**
+   * From now on, and after every restart, hides what these deletes match. All that are in force, not only new ones. None is taken
+   * back: who does not name one may not have heard of it yet. They are forgotten with the last of what they hide (`dropBefore`).
+   */
   applyDeletes(deletes: readonly DeleteRequest[]): Promise<void>;
 
   /**

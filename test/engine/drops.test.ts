@@ -171,6 +171,18 @@ suite('rules', () => {
     assert.equal((await readAll(await openWorld(world.disk.afterCrash(undefined)))).size, 3);
   });
 
+  test('a delete that was forgotten with what it hides hides it again in the moment in which retention is set longer', async () => {
+    const world = await openWorld(new SimDisk());
+    const { keeper } = world.storage;
+    const [oldMs, deleted] = [startMs - 30 * hourMs, rule('a', '1', startMs - 31 * hourMs, startMs - 29 * hourMs)];
+    await write(world, [sample(1, oldMs), sample(2, oldMs), sample(1, startMs)]);
+    await world.clock.runUntil(keeper.applyRules([deleted]));
+    await world.clock.runUntil(keeper.dropBefore(startMs - hourMs, [deleted]));
+    assert.equal(keeper.status().tombstonesCount, 0);
+    await world.clock.runUntil(keeper.dropBefore(startMs - 40 * hourMs, [deleted]));
+    assert.deepEqual([...(await readAll(world)).keys()].sort(), [`1 ${startMs}`, `2 ${oldMs}`]);
+  });
+
   test('drops between which no part was written become one, and hide the same', async () => {
     let world = await openWorld(new SimDisk());
     const everything = [1, 2, 3, 4, 5].map((series) => sample(series, startMs - series));

@@ -83,9 +83,8 @@ export class Dropper {
     const wantedMs = windowStartOf(horizonMs - windowMs);
     if (!Number.isFinite(wantedMs)) return;
     const beforeMs = isClockTrusted || lastMs === undefined ? wantedMs : Math.max(wantedMs, lastMs);
-    await store.dropBefore(beforeMs);
-    // Storage forgets deletes whose range is past retention; those that the record still has are in force again.
-    if (lastMs === undefined || beforeMs < lastMs) await store.applyDeletes(record.deletes);
+    // Storage has forgotten deletes whose range was past retention; where it is set longer they are in force again.
+    await store.dropBefore(beforeMs, record.deletes);
     this.#droppedBeforeMs = beforeMs;
   }
 

@@ -289,11 +289,16 @@ export class Keeper {
     if (edit) this.#commit(edit);
   }
 
-  /** Everything before is hidden, and goes part by part: the cluster's retention has moved on, or was set anew. */
-  dropBefore(horizonMs: number): Promise<void> {
+  /**
+   * Everything before is hidden, and goes part by part: the cluster's retention has moved on, or was set anew. Where it is set
+   * longer, what an earlier horizon hid is there again, and in the same moment what these rules select of it is deleted.
+   */
+  dropBefore(horizonMs: number, rules: readonly DeleteRuleRequest[] = []): Promise<void> {
     return this.#exclusive(() => {
-      if (horizonMs === this.#manifest.state.sizeHorizonMs) return;
-      this.#commit({ sizeHorizonMs: horizonMs });
+      const { state } = this.#manifest;
+      if (horizonMs === state.sizeHorizonMs) return;
+      const addTombstones = horizonMs < state.sizeHorizonMs ? tombstonesOfRules(rules, state, horizonMs) : [];
+      this.#commit({ sizeHorizonMs: horizonMs, ...(addTombstones.length > 0 ? { addTombstones } : {}) });
       this.#applyRetention();
     });
   }

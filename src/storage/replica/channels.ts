@@ -49,7 +49,7 @@ type LaneMethods = {
 type MarksMethods = { readonly marksForLogCut: (argument: Record<string, never>) => Uint8Array };
 
 type KeeperMethods = {
-  readonly dropBefore: (argument: { readonly horizonMs: number }) => void;
+  readonly dropBefore: (argument: { readonly horizonMs: number; readonly rules: readonly DeleteRuleRequest[] }) => void;
   readonly applyRules: (rules: readonly DeleteRuleRequest[]) => void;
 };
 
@@ -151,7 +151,7 @@ export function connectReplicaLane(channel: Channel, marks: () => Promise<Uint8A
 
 export function serveReplicaKeeper(channel: Channel, keeper: ReplicaKeeper): void {
   const handlers: Served<KeeperMethods> = {
-    dropBefore: ({ horizonMs }) => keeper.dropBefore(horizonMs),
+    dropBefore: ({ horizonMs, rules }) => keeper.dropBefore(horizonMs, rules),
     applyRules: (rules) => keeper.applyRules(rules),
   };
   const peer = new RpcPeer<ListenerMethods>(channel, handlers);
@@ -173,7 +173,7 @@ export function connectReplicaKeeper(channel: Channel): ReplicaKeeper {
   };
   const peer = new RpcPeer<KeeperMethods>(channel, handlers);
   return {
-    dropBefore: (horizonMs) => peer.call('dropBefore', { horizonMs }),
+    dropBefore: (horizonMs, rules) => peer.call('dropBefore', { horizonMs, rules }),
     applyRules: (rules) => peer.call('applyRules', rules),
     attach: (listener) => {
       attached = listener;

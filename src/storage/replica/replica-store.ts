@@ -41,7 +41,7 @@ export interface ReplicaLane {
 }
 
 export interface ReplicaKeeper {
-  dropBefore(horizonMs: number): Promise<void>;
+  dropBefore(horizonMs: number, rules: readonly DeleteRuleRequest[]): Promise<void>;
   applyRules(rules: readonly DeleteRuleRequest[]): Promise<void>;
   attach(listener: KeeperListener): void;
 }
@@ -213,25 +213,12 @@ export class ReplicaStore {
     return this.#sizeFloorMs;
   }
 
-  dropBefore(horizonMs: number): Promise<void> {
-    return this.#options.keeper.dropBefore(horizonMs);
+  dropBefore(horizonMs: number, deletes: readonly ReplicaDelete[]): Promise<void> {
+    return this.#options.keeper.dropBefore(horizonMs, rulesOf(deletes));
   }
 
-  applyDeletes(
-    deletes: readonly {
-      readonly id: string;
-      readonly matchers: Uint8Array;
-      readonly fromMs: number;
-      readonly toMs: number;
-    }[],
-  ): Promise<void> {
-    const rules = deletes.map(({ id, matchers, fromMs, toMs }) => ({
-      id,
-      selectors: matchers,
-      startMs: fromMs,
-      endMs: toMs,
-    }));
-    return this.#options.keeper.applyRules(rules);
+  applyDeletes(deletes: readonly ReplicaDelete[]): Promise<void> {
+    return this.#options.keeper.applyRules(rulesOf(deletes));
   }
 
   read(selection: AnswerSelection, segments: readonly ReadSegment[], signal?: AbortSignal): AsyncIterable<Uint8Array> {
@@ -266,6 +253,18 @@ export class ReplicaStore {
     if (!onLogCut) throw new TimbalaError('STORAGE_CLOSED', 'the protocols have ended; the log is kept');
     return onLogCut();
   }
+}
+
+/** A delete as the protocols have it; storage calls it a rule. */
+interface ReplicaDelete {
+  readonly id: string;
+  readonly matchers: Uint8Array;
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+function rulesOf(deletes: readonly ReplicaDelete[]): DeleteRuleRequest[] {
+  return deletes.map(({ id, matchers, fromMs, toMs }) => ({ id, selectors: matchers, startMs: fromMs, endMs: toMs }));
 }
 
 /** A client's request, decoded; what the protocols do with it goes to the lane. */
