@@ -118,7 +118,6 @@ export class BatchPicker {
       const first = step === 0 ? this.#partition : 0;
       if (this.#isIdle(windowStartMs, shape, unsettledSince)) continue;
       const isResting = this.#isResting(windowStartMs);
-      if (isResting && unsettledSince < 0) continue;
       const batch: ScopedMark[] = [];
       let isDone = true;
       let dueCount = 0;
@@ -133,7 +132,7 @@ export class BatchPicker {
         }
         if (!isDue(this.#context, mark.scope, mark, unsettledSince, isWindowOpen)) continue;
         dueCount++;
-        if (isResting && mark.since > unsettledSince) continue;
+        if (isResting && mark.since > unsettledSince && this.#context.state.isOwner(mark.scope.partition)) continue;
         // What is due in an open window is a hint, unless a loss is not healed before.
         const hintsOfMs = mark.since > unsettledSince ? openMs : undefined;
         if (hintsOfMs !== undefined && this.#pauses.rests(hintsOfMs, mark)) continue;
@@ -166,7 +165,10 @@ export class BatchPicker {
     return isOpen(this.#context, windowStartMs);
   }
 
-  /** Has ended, and is written all the same. In open windows only hints are worked on, which have pauses of their own. */
+  /**
+   * Has ended, and is written all the same: owners' marks in it rest. Others are worked on: what is written goes to owners, and a
+   * node that has handed a partition over is to be rid of it.
+   */
   #isResting(windowStartMs: number | undefined): boolean {
     return windowStartMs !== undefined && !this.#isOpen(windowStartMs) && this.#lateWrites.rests(windowStartMs);
   }

@@ -1,6 +1,6 @@
 // Windows that are written although they have ended: backfill, or clients that were away. Each comparison reads all that both
-// sides hold of a pair, and while samples come it is out of date when it ends; so such windows rest until nothing has come for a
-// while. What never ceases to come does not keep copies apart: once in so long the window is compared all the same.
+// sides hold of a pair, and while samples come it is out of date when it ends; so owners' marks of such windows rest until nothing
+// has come for a while. What never ceases to come does not keep copies apart: once in so long the window is compared all the same.
 import type { Clock } from '../../ports/index.ts';
 
 export interface LateWritePauses {
