@@ -118,6 +118,7 @@ export class BatchPicker {
       const first = step === 0 ? this.#partition : 0;
       if (this.#isIdle(windowStartMs, shape, unsettledSince)) continue;
       const isResting = this.#isResting(windowStartMs);
+      let restingCount = 0;
       const batch: ScopedMark[] = [];
       let isDone = true;
       let dueCount = 0;
@@ -132,7 +133,10 @@ export class BatchPicker {
         }
         if (!isDue(this.#context, mark.scope, mark, unsettledSince, isWindowOpen)) continue;
         dueCount++;
-        if (isResting && mark.since > unsettledSince && this.#context.state.isOwner(mark.scope.partition)) continue;
+        if (isResting && mark.since > unsettledSince && this.#context.state.isOwner(mark.scope.partition)) {
+          restingCount++;
+          continue;
+        }
         // What is due in an open window is a hint, unless a loss is not healed before.
         const hintsOfMs = mark.since > unsettledSince ? openMs : undefined;
         if (hintsOfMs !== undefined && this.#pauses.rests(hintsOfMs, mark)) continue;
@@ -143,7 +147,7 @@ export class BatchPicker {
       if (isDone) {
         const next = layers[(from + step + 1) % layers.length];
         [this.#windowStartMs, this.#partition] = [next?.windowStartMs, 0];
-        if (first === 0 && dueCount === 0 && windowStartMs !== undefined) {
+        if (first === 0 && dueCount === restingCount && windowStartMs !== undefined) {
           this.#idle.set(windowStartMs, { shape, view, unsettledSince });
         }
         if (openMs !== undefined) this.#pauses.passed(openMs, this.#passPosition);
@@ -151,14 +155,19 @@ export class BatchPicker {
       }
       if (batch.length > 0) return batch;
     }
-    for (const start of this.#idle.keys()) if (!this.#isOpen(start)) this.#idle.delete(start);
+    for (const start of this.#idle.keys()) if (!this.#isLeft(start)) this.#idle.delete(start);
     return [];
   }
 
   #isIdle(windowStartMs: number | undefined, shape: number, unsettledSince: number): boolean {
-    if (windowStartMs === undefined || !this.#isOpen(windowStartMs)) return false;
+    if (windowStartMs === undefined || !this.#isLeft(windowStartMs)) return false;
     const idle = this.#idle.get(windowStartMs);
     return idle?.shape === shape && idle.view === this.#context.state.view && idle.unsettledSince === unsettledSince;
+  }
+
+  /** Owners' marks in it are left until it is written no more. */
+  #isLeft(windowStartMs: number): boolean {
+    return this.#isOpen(windowStartMs) || this.#isResting(windowStartMs);
   }
 
   #isOpen(windowStartMs: number | undefined): boolean {

@@ -1,7 +1,7 @@
 // How the loop that clears marks gets on while owners are silent, slow or busy.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { partitionsCount, type Sample, seriesCount } from '../../../sim/cluster/data.ts';
+import { partitionOf, partitionsCount, type Sample, seriesCount } from '../../../sim/cluster/data.ts';
 import { mib, minuteMs, secondMs, TimbalaError } from '../../base/index.ts';
 import { allOf, type NodeName, windowMs, windowStartOf } from '../contracts.ts';
 import { type TestOwner, TestOwners } from './test-owners.ts';
@@ -238,12 +238,27 @@ test('a window that is written after its end is compared when nothing comes any 
   assert.equal(a.repairer.dueCount(), partitionsCount, 'they are due all the same');
   const duringNextMinute = await writeFor(60);
   assert.equal(duringNextMinute.filter((count) => count > 0).length, 1, 'once a minute, whatever comes');
-  // Who does not own a partition (any more) gives it away at once.
+  await owners.world.runSettledUntil(() => false, 4 * secondMs);
+  assert.equal(a.state.marks.count, partitionsCount);
+  assert.ok(await owners.world.runSettledUntil(() => a.state.marks.count === 0, 2 * secondMs));
+  a.repairer.stop();
+});
+
+test('who does not own a partition gives it away at once, though others of its window are written', async () => {
+  const owners = await TestOwners.start(['a', 'b', 'c'], { ...timing, lateWritePauseMs: 5 * secondMs });
+  const a = owners.get('a');
   const { isOwner } = a.state;
   a.state.isOwner = (partition) => partition !== 3 && isOwner.call(a.state, partition);
-  await owners.world.runSettledUntil(() => false, 4 * secondMs);
-  assert.equal(a.state.marks.count, partitionsCount - 1);
-  assert.ok(await owners.world.runSettledUntil(() => a.state.marks.count === 0, 2 * secondMs));
+  const backfill = samplesOf(owners).slice(0, seriesCount);
+  a.write(backfill);
+  a.repairer.start();
+  for (let second = 0; second < 3; second++) {
+    a.mark(backfill.filter(({ series }) => partitionOf(series) !== 3));
+    await owners.world.runSettledUntil(() => false, secondMs);
+  }
+  const marked = [...a.state.marks.all()].map(({ scope }) => scope.partition);
+  assert.deepEqual([marked.length, marked.includes(3)], [partitionsCount - 1, false]);
+  assert.equal(owners.get('b').holds(3), a.holds(3));
   a.repairer.stop();
 });
 
