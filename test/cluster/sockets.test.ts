@@ -37,7 +37,13 @@ const limits = {
   headBytesMax: 16 * mib,
   wire: { bodyBytesMax: 64 * kib, decompressedBytesMax: 64 * kib, cacheBytesMax: 64 * kib },
 };
-const timing = { recordIntervalMs: 100, repairIntervalMs: 20, repairBackoffMs: 200, standInAfterMs: 300 };
+const timing = {
+  lateWritePauseMs: 0,
+  recordIntervalMs: 100,
+  repairIntervalMs: 20,
+  repairBackoffMs: 200,
+  standInAfterMs: 300,
+};
 
 async function start(name: string, port: number, peers: readonly string[]) {
   const directory = join(root, name);
