@@ -135,7 +135,7 @@ async function samplesSeen(node: ClusterNode, stepsCount: number): Promise<numbe
   assert.deepEqual(warnings, []);
   let count = 0;
   const union = new AnswerUnion(1);
-  for (const { from, frame } of frames) union.add(from, frame);
+  for (const { from, isShared, frame } of frames) union.add(`${from} ${isShared}`, frame);
   for (const series of union.series(0, [])) {
     const buffer = new SampleBuffer();
     series.read(buffer);

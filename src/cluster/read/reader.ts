@@ -30,7 +30,7 @@ const suspicionFactor = 3;
 
 export interface ClusterRead {
   /** What the sources hold of the selection; to be merged by union. */
-  readonly frames: readonly { readonly from: NodeName; readonly frame: Uint8Array }[];
+  readonly frames: readonly { readonly from: NodeName; readonly isShared: boolean; readonly frame: Uint8Array }[];
   /** What could not be reached; empty where the answer is complete. */
   readonly warnings: readonly string[];
 }
@@ -115,7 +115,7 @@ export class Reader {
     const { name, store } = this.#state;
     const deadlineMs = attemptsMax * this.#timing.readDeadlineMs;
     const stream = this.open(selection, plan ? { deadlineMs, plan } : { deadlineMs });
-    let frames: { from: NodeName; frame: Uint8Array }[] = [];
+    let frames: { from: NodeName; isShared: boolean; frame: Uint8Array }[] = [];
     try {
       for (;;) {
         const event = await stream.next();
@@ -124,7 +124,8 @@ export class Reader {
         else {
           frames = [];
           if (event.own.length === 0) continue;
-          for await (const frame of store.read(event.selection, event.own)) frames.push({ from: name, frame });
+          for await (const frame of store.read(event.selection, event.own))
+            frames.push({ from: name, isShared: false, frame });
         }
       }
     } finally {
