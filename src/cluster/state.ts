@@ -257,6 +257,13 @@ export class NodeState {
     return change;
   }
 
+  /** Does what goes by all of the record while no change of it is under way; those that come meanwhile wait. */
+  betweenChanges(work: (record: ClusterRecord) => Promise<void>): Promise<void> {
+    const done = this.#changes.then(() => work(this.#record));
+    this.#changes = done.catch(() => {});
+    return done;
+  }
+
   /** Changes the own entry: nothing where `step` says so, or where another store has taken the name over meanwhile. */
   changeOwn(step: (own: Member) => Partial<Member> | undefined): Promise<void> {
     return this.change((record) => this.#withOwn(record, step));

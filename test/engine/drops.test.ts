@@ -160,12 +160,12 @@ suite('rules', () => {
     await assert.rejects(world.clock.runUntil(world.storage.keeper.applyRules([broken])), {
       code: 'SELECTORS_INVALID',
     });
-    await world.clock.runUntil(world.storage.keeper.dropBefore(startMs - hourMs));
+    await world.clock.runUntil(world.storage.keeper.dropBefore(startMs - hourMs, []));
     assert.deepEqual([...(await readAll(world)).keys()], [`1 ${startMs}`]);
     assert.equal(world.storage.keeper.status().horizonMs, startMs - hourMs);
     assert.equal((await write(world, [sample(2, startMs - 20 * hourMs)])).rejections.length, 1, 'it is too old');
     // The cluster's retention is set longer again.
-    await world.clock.runUntil(world.storage.keeper.dropBefore(startMs - 40 * hourMs));
+    await world.clock.runUntil(world.storage.keeper.dropBefore(startMs - 40 * hourMs, []));
     await write(world, [sample(2, startMs - 20 * hourMs)]);
     assert.equal((await readAll(world)).size, 3);
     assert.equal((await readAll(await openWorld(world.disk.afterCrash(undefined)))).size, 3);
@@ -233,9 +233,9 @@ suite('rules', () => {
     assert.deepEqual(wishes, [Number.NEGATIVE_INFINITY, last]);
     assert.ok(last > startMs - 9 * hourMs && last <= startMs - 7 * hourMs && last % (2 * hourMs) === 0);
     // The cluster agrees on less.
-    await world.clock.runUntil(world.storage.keeper.dropBefore(oldMs + hourMs));
+    await world.clock.runUntil(world.storage.keeper.dropBefore(oldMs + hourMs, []));
     assert.equal((await readAll(world)).size, 1);
-    await world.clock.runUntil(world.storage.keeper.dropBefore(last));
+    await world.clock.runUntil(world.storage.keeper.dropBefore(last, []));
     assert.equal((await readAll(world)).size, 0);
     world = await openWorld(world.disk.afterCrash(undefined), options);
     attach();

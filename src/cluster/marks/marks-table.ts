@@ -31,7 +31,9 @@ export interface LayerSummary {
   /** Undefined: marks of whole partitions. */
   readonly windowStartMs: number | undefined;
   readonly marksCount: number;
+  /** Differs after every change that readers see. */
   readonly shape: number;
+  /** Position in the table's history at which a client's samples came last. */
   readonly writtenAt: number;
 }
 

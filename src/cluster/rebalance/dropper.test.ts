@@ -124,6 +124,30 @@ test('a delete is forgotten a day after its range is past retention', async () =
   dropper.stop();
 });
 
+test('a delete that is saved while retention gets longer holds for what is there again', async () => {
+  const { owners, d, dropper } = await stage();
+  const [oldMs, toMs] = [5, 4].map((windows) => windowStartOf(owners.world.clock.nowMs()) - windows * windowMs);
+  await owners.settled(d.state.change((record) => record.withRetention(windowMs, 'd')));
+  dropper.start();
+  await pass(owners, 10 * secondMs);
+  await owners.settled(d.state.change((record) => record.withRetention(20 * windowMs, 'd')));
+  d.write([{ series: 0, timestampMs: oldMs ?? 0, value: 1 }]);
+  const saveState = d.store.saveState.bind(d.store);
+  d.store.saveState = async (name, bytes) => {
+    await new Promise<void>((resolve) => owners.world.schedule(10 * secondMs, resolve));
+    return saveState(name, bytes);
+  };
+  void d.state.change((record) =>
+    record.withDelete({ id: 'd', matchers: matchersOf([0]), fromMs: 0, toMs: toMs ?? 0 }),
+  );
+  await pass(owners, minuteMs);
+  assert.equal(d.state.record.deletes.length, 1);
+  const everything = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY] as const;
+  const [digest] = await owners.settled(d.store.digestsOf(Uint32Array.of(0), ...everything));
+  assert.equal(digest?.samplesCount, 0);
+  dropper.stop();
+});
+
 test('a limit in bytes is a wish in the own entry', async () => {
   const { owners, d, dropper } = await stage();
   const floorMs = windowStartOf(owners.world.clock.nowMs()) - 4 * windowMs;

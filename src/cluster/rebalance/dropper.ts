@@ -78,13 +78,15 @@ export class Dropper {
    * and not because the own clock is in doubt.
    */
   async #dropExpired(): Promise<void> {
-    const { horizonMs, isClockTrusted, record, store } = this.#state;
+    const { horizonMs, isClockTrusted, store } = this.#state;
     const lastMs = this.#droppedBeforeMs;
     const wantedMs = windowStartOf(horizonMs - windowMs);
     if (!Number.isFinite(wantedMs)) return;
     const beforeMs = isClockTrusted || lastMs === undefined ? wantedMs : Math.max(wantedMs, lastMs);
-    // Storage has forgotten deletes whose range was past retention; where it is set longer they are in force again.
-    await store.dropBefore(beforeMs, record.deletes);
+    if (beforeMs === lastMs) return;
+    // Storage has forgotten deletes whose range was past retention; where it is set longer they are in force again. One that is
+    // just being saved was told to storage as long as it hid the range, and has to be among them.
+    await this.#state.betweenChanges((record) => store.dropBefore(beforeMs, record.deletes));
     this.#droppedBeforeMs = beforeMs;
   }
 

@@ -293,7 +293,7 @@ export class Keeper {
    * Everything before is hidden, and goes part by part: the cluster's retention has moved on, or was set anew. Where it is set
    * longer, what an earlier horizon hid is there again, and in the same moment what these rules select of it is deleted.
    */
-  dropBefore(horizonMs: number, rules: readonly DeleteRuleRequest[] = []): Promise<void> {
+  dropBefore(horizonMs: number, rules: readonly DeleteRuleRequest[]): Promise<void> {
     return this.#exclusive(() => {
       const { state } = this.#manifest;
       if (horizonMs === state.sizeHorizonMs) return;
